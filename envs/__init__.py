@@ -1,0 +1,1 @@
+"""envs of mmact-eval, a plug-in each."""

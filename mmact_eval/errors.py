@@ -1,0 +1,48 @@
+"""Errors a user can do something about: one clear message, a non-zero exit code, no traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MmactEvalError(Exception):
+    """Base class; the command line prints the message and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(MmactEvalError):
+    """What was asked cannot be done: unknown names, wrong values, missing files or packages."""
+
+    exit_code = 2
+
+
+class IncompatibleError(UsageError):
+    """The policy and the environment do not fit; the message names both sides of every mismatch."""
+
+
+class RunFolderError(MmactEvalError):
+    """The run folder cannot be used: locked by another run, made under another protocol, not writable, full."""
+
+    exit_code = 2
+
+
+class RunAborted(MmactEvalError):
+    """The run stopped early; what was computed is on disk and the same command goes on from there."""
+
+
+class PolicyContractError(MmactEvalError):
+    """A policy returned something that is not a chunk of the promised shape."""
+
+
+class EnvironmentFailure(MmactEvalError):
+    """The simulator refused or broke; counted as an error of the episode, never as a failure."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean "libero-long"?`` when something close is known, else the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    if not close:
+        return ""
+    return " Did you mean " + " or ".join(f'"{c}"' for c in close) + "?"

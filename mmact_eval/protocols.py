@@ -1,0 +1,176 @@
+"""The protocols a plug-in implements. Nobody has to inherit from anything.
+
+`Env` and `Policy` meet in one loop, `mmact_eval.rollout.run_episode`. An `EnvPlugin` is what an entry point in the
+group ``mmact_eval.envs`` names: it can say what it offers without importing its simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.specs import EnvSpec, PolicySpec
+from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
+
+if TYPE_CHECKING:
+    from mmact_eval.suite import Suite
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A whole model behind two methods, batched from the start.
+
+    A policy may keep state per episode (key: `Query.episode`), never across episodes, and draws randomness only
+    from `Query.rng` or a seed derived from it. Optional attribute: ``close()``, called once at the end.
+    """
+
+    spec: PolicySpec
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        """Forget whatever is known of these episodes; called before their first query, also on a retry."""
+        ...
+
+    def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:
+        """Answer each query, in order. Queries of one call belong to different episodes."""
+        ...
+
+
+@runtime_checkable
+class Env(Protocol):
+    """A simulator task that can be reset to a given episode and executes whole chunks.
+
+    The environments of the package are `gymnasium.Env`s too and pass `check_env`; the engine needs only these.
+    """
+
+    interface: EnvSpec
+
+    def begin(self, episode: Episode) -> Observation:
+        """Put the scene of this episode up, settle it as the protocol says, and observe it.
+
+        The scene depends on the episode alone, not on what this environment did before.
+        """
+        ...
+
+    def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Execute a (T, D) chunk, stopping at success, and render only the last observation.
+
+        Returns Gymnasium's five values; ``info["steps"]`` is the number of actions executed, 1 ≤ steps ≤ T.
+        """
+        ...
+
+    def scene_hash(self) -> str:
+        """Hash of the scene as it stood right after the reset, before settling."""
+        ...
+
+    def state_hash(self) -> str:
+        """Hash of the full simulator state now."""
+        ...
+
+    def render(self) -> NDArray[np.uint8]:
+        """An (H, W, 3) RGB picture for people, upright; must not change the simulation."""
+        ...
+
+    def close(self) -> None:
+        """Free the simulator."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One instruction in one scene family.
+
+    Attributes:
+        name: unique within the suite.
+        instruction: the task in words, as a policy gets it.
+        init_states: how many initial states the benchmark provides.
+    """
+
+    name: str
+    instruction: str
+    init_states: int
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What of an environment is looked at: the rest is neither rendered nor computed."""
+
+    cameras: tuple[str, ...] = ()
+    privileged: bool = False
+
+
+class EnvPlugin(Protocol):
+    """An environment family. All methods but `make` and `verify` must work without importing the simulator.
+
+    Attributes:
+        name: what suites write in ``env:``.
+        extra: the pip extra that brings its dependencies, "" if it has none.
+        requires: import names that must be present, checked without importing them.
+    """
+
+    name: str
+    extra: str
+    requires: tuple[str, ...]
+
+    def tasks(self, suite: Suite) -> list[Task]:
+        """The suite's tasks, in the benchmark's order.
+
+        Raises:
+            mmact_eval.errors.UsageError: the suite's ``env_args`` are wrong.
+        """
+        ...
+
+    def spec(self, suite: Suite) -> EnvSpec:
+        """What the environments of this suite offer."""
+        ...
+
+    def prepare_process(self, worker: int) -> Mapping[str, str]:
+        """Called first thing in a worker, before the simulator is imported: choose the GL backend and the like.
+
+        Args:
+            worker: the worker's number, from 0, to spread workers over GPUs.
+
+        Returns:
+            What was chosen, for the manifest, e.g. ``{"gl": "osmesa"}``.
+
+        Raises:
+            mmact_eval.errors.UsageError: nothing works here; says what to install.
+        """
+        ...
+
+    def make(self, suite: Suite, task: Task, needs: Needs) -> Env:
+        """Build the environment of a task (may take seconds)."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions that change results (simulator, physics, assets); part of the protocol fingerprint."""
+        ...
+
+
+class Observer(Protocol):
+    """Watches a rollout without being in it: videos, recordings, progress. May not touch environment or policy.
+
+    Attributes:
+        stride: how many environment steps may pass unseen; None if seeing the chunk boundaries is enough.
+    """
+
+    stride: int | None
+
+    def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
+        """The scene is up and settled."""
+        ...
+
+    def on_query(self, query: Query, output: PolicyOutput) -> None:
+        """The policy has answered."""
+        ...
+
+    def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
+        """These actions have been executed; `observation` is what came after the last."""
+        ...
+
+    def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
+        """The episode is over. Returns artifacts: kind → path."""
+        ...

@@ -1,0 +1,175 @@
+"""The nouns of an evaluation: episode, observation, query, policy output, episode result.
+
+Everything here is immutable data that crosses process boundaries; nothing here knows a simulator or a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Outcome = Literal["success", "failure", "error"]
+"""How an episode ended. An *error* (exception, crash, time limit) is never counted as a failure or a success."""
+
+
+def derive_seed(*parts: object) -> int:
+    """A 32-bit seed that depends on the parts alone: not on the process, the platform or `PYTHONHASHSEED`.
+
+    Parts are joined by a separator that `str` of the parts used here never contains, so that ("ab", "c") and
+    ("a", "bc") differ.
+    """
+    digest = hashlib.blake2b("\x1f".join(str(part) for part in parts).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little")
+
+
+@dataclass(frozen=True, order=True)
+class Episode:
+    """The identity of a rollout: all of its randomness follows from these four, and nothing else.
+
+    Attributes:
+        suite: canonical suite name, such as ``libero-object``.
+        task: task name within the suite.
+        init_state: index of the benchmark's initial state, from 0.
+        seed: the run's seed. In seed mode ``upstream`` it is what the sequential loop would pass to ``env.seed``.
+    """
+
+    suite: str
+    task: str
+    init_state: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """A unique, readable name: ``libero-object/pick_up_the_milk/init3/seed0``."""
+        return f"{self.suite}/{self.task}/init{self.init_state}/seed{self.seed}"
+
+    def derived_seed(self, *salt: object) -> int:
+        """A 32-bit seed bound to this episode and a purpose, e.g. ``episode.derived_seed("scene")``."""
+        return derive_seed(self.seed, self.suite, self.task, self.init_state, *salt)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a policy may look at.
+
+    Attributes:
+        images: camera name → (H, W, 3) uint8 RGB, in the orientation the suite's protocol names.
+        state: named proprioceptive vectors, float64; units and order are in the environment's `EnvSpec`.
+        instruction: the task in words.
+        privileged: simulator ground truth (object poses, goal), present only for policies whose spec asks for it.
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+    state: Mapping[str, NDArray[np.float64]]
+    instruction: str
+    privileged: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to a policy.
+
+    Attributes:
+        observation: what it sees now.
+        episode: whose rollout it is; with `index` the only source of randomness a policy may use.
+        index: number of the query within the episode, from 0.
+    """
+
+    observation: Observation
+    episode: Episode
+    index: int
+
+    def rng(self) -> np.random.Generator:
+        """A generator bound to (episode, query index): independent of batch, worker and order."""
+        return np.random.default_rng(self.episode.derived_seed("policy", self.index))
+
+
+@dataclass(frozen=True)
+class PolicyOutput:
+    """What a full model answers.
+
+    Attributes:
+        actions: (T, D) float32 chunk in the environment's action convention; T ≥ 1.
+        text: generated text (a plan or the current sub-task), if any.
+        image: generated (H, W, 3) uint8 image (a sub-goal), if any.
+        extras: anything else worth recording (token ids, timings), picklable.
+    """
+
+    actions: NDArray[np.float32]
+    text: str | None = None
+    image: NDArray[np.uint8] | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One finished episode, one line in a run's ``episodes.jsonl``.
+
+    The first block is reproducible: it is the same for any worker count, order, batch size, resume or crash.
+    The second describes this particular execution.
+
+    Attributes:
+        episode: its identity.
+        outcome: success, failure or error.
+        steps: environment steps executed under the policy (settle steps not counted).
+        queries: how often the policy was asked.
+        scene_hash: hash of the scene after reset (fixtures, object and robot poses); "" if the reset failed.
+        final_hash: hash of the simulator state at the end; "" if there was no end.
+        error_kind: for errors: ``environment``, ``policy``, ``crash``, ``timeout``; else "".
+        error: for errors: one-line message; the traceback is in the worker's log.
+        attempts: how many times the episode was started, 1 if it went well at once.
+        seconds: wall-clock seconds from reset to end.
+        env_seconds: of these, spent in the environment.
+        latencies: seconds from each query to its answer, as the worker saw it (waiting for a batch included).
+        artifacts: kind → path relative to the run folder, e.g. ``video``.
+    """
+
+    episode: Episode
+    outcome: Outcome
+    steps: int = 0
+    queries: int = 0
+    scene_hash: str = ""
+    final_hash: str = ""
+    error_kind: str = ""
+    error: str = ""
+
+    attempts: int = 1
+    seconds: float = 0.0
+    env_seconds: float = 0.0
+    latencies: tuple[float, ...] = ()
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat, JSON-ready dictionary; `from_json` is its inverse."""
+        record = asdict(self)
+        episode = record.pop("episode")
+        return {**episode, **record, "latencies": [round(value, 6) for value in self.latencies]}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> EpisodeResult:
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: the record is not one of ours.
+        """
+        episode = Episode(
+            suite=str(record["suite"]),
+            task=str(record["task"]),
+            init_state=int(record["init_state"]),
+            seed=int(record["seed"]),
+        )
+        if record["outcome"] not in ("success", "failure", "error"):
+            raise ValueError(f"unknown outcome {record['outcome']!r}")
+        known = {f.name for f in fields(cls)} - {"episode"}
+        values = {key: value for key, value in record.items() if key in known}
+        values["latencies"] = tuple(values.get("latencies", ()))
+        return cls(episode=episode, **values)
+
+    def reproducible(self) -> tuple[object, ...]:
+        """The part that must not depend on how the run was executed; equal for equal rollouts."""
+        return (self.episode, self.outcome, self.steps, self.queries, self.scene_hash, self.final_hash)

@@ -1,0 +1,1 @@
+"""policies of mmact-eval, a plug-in each."""

@@ -1,0 +1,1 @@
+"""reports of mmact-eval, a plug-in each."""

@@ -1,0 +1,1 @@
+"""suites of mmact-eval, a plug-in each."""
