@@ -1,22 +1,28 @@
 """A suite: a named list of tasks with the protocol they are evaluated under.
 
-Suites are YAML files, from the package (``suites/``) or from a path. A wrong file is refused with its name, the line
-and the field. ``--set a.b=c`` changes a field after reading and is checked by the same rules.
+Suites are YAML files, from the package (``suites/``) or from a path; see `mmact_eval.suite_file` for reading them.
 """
 
 from __future__ import annotations
 
-import functools
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from mmact_eval.errors import UsageError, did_you_mean
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SeedMode = Literal["episode", "upstream"]
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"named twice: {', '.join(twice)}")
+    return values
+
+
+# `true` and "50" are not counts: YAML has types, and a quoted number is a slip worth knowing of.
+Count = Annotated[int, Field(strict=True)]
+Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 
 
 class _Strict(BaseModel):
@@ -39,15 +45,15 @@ class Protocol(_Strict):
         episode_timeout: seconds an episode may spend in the environment before it is an error.
     """
 
-    episodes: int = Field(default=50, ge=1)
-    max_steps: int = Field(ge=1)
-    settle_steps: int = Field(default=0, ge=0)
-    cameras: tuple[str, ...] = ()
-    resolution: int = Field(default=256, ge=16, le=2048)
+    episodes: Count = Field(default=50, ge=1)
+    max_steps: Count = Field(ge=1)
+    settle_steps: Count = Field(default=0, ge=0)
+    cameras: Names = ()
+    resolution: Count = Field(default=256, ge=16, le=2048)
     rotation: Literal[0, 90, 180, 270] = 0
-    replan: int | None = Field(default=None, ge=1)
+    replan: Count | None = Field(default=None, ge=1)
     seed_mode: SeedMode = "episode"
-    episode_timeout: float = Field(default=900.0, gt=0)
+    episode_timeout: float = Field(default=900.0, gt=0, strict=True, allow_inf_nan=False)
 
 
 class Suite(_Strict):
@@ -63,12 +69,37 @@ class Suite(_Strict):
         title, description, source: for people.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.\-]*$", description="text of lower-case letters, digits, dots and hyphens"
+    )
     env: str
     protocol: Protocol
     env_args: dict[str, Any] = {}
-    tasks: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
+    tasks: Names = ()
+    aliases: Names = ()
     title: str = ""
     description: str = ""
     source: str = ""
+
+
+def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
+    """A suite by name or alias, or from a YAML file.
+
+    Args:
+        name_or_path: ``libero-long``, ``libero_10`` (aliases; case does not matter), or a path: whatever contains a
+            ``/`` or ends in ``.yaml`` or ``.yml``.
+        overrides: ``protocol.max_steps=100``: fields to change, their values in YAML; checked by the same rules.
+
+    Raises:
+        UsageError: no such suite, or something in it is wrong; a line for each error, with file, line and field.
+    """
+    from mmact_eval import suite_file
+
+    return suite_file.load(name_or_path, overrides)
+
+
+def list_suites() -> list[Suite]:
+    """The suites of the package, by environment; those that vary another suite come after the originals."""
+    from mmact_eval import suite_file
+
+    return suite_file.load_all()

@@ -120,12 +120,14 @@ class EpisodeResult:
         queries: how often the policy was asked.
         scene_hash: hash of the scene after reset (fixtures, object and robot poses); "" if the reset failed.
         final_hash: hash of the simulator state at the end; "" if there was no end.
-        error_kind: for errors: ``environment``, ``policy``, ``crash``, ``timeout``; else "".
+        error_kind: for errors: ``environment`` or ``policy`` (an exception), ``contract`` (the policy's answer is not a
+            chunk of the promised shape), ``crash`` (the process died), ``timeout``; else "".
         error: for errors: one-line message; the traceback is in the worker's log.
         attempts: how many times the episode was started, 1 if it went well at once.
         seconds: wall-clock seconds from reset to end.
         env_seconds: of these, spent in the environment.
-        latencies: seconds from each query to its answer, as the worker saw it (waiting for a batch included).
+        wait_seconds: of these, spent waiting for the policy, batching and transport included.
+        latencies: for each query the seconds of the policy's `act` call that answered it.
         artifacts: kind → path relative to the run folder, e.g. ``video``.
     """
 
@@ -141,6 +143,7 @@ class EpisodeResult:
     attempts: int = 1
     seconds: float = 0.0
     env_seconds: float = 0.0
+    wait_seconds: float = 0.0
     latencies: tuple[float, ...] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
 

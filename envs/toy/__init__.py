@@ -1,1 +1,116 @@
-"""TODO."""
+"""The toy environment: a point reacher in numpy, and the template for environment authors.
+
+An environment plug-in is one object, here `plugin`, that an entry point in the group ``mmact_eval.envs`` names.
+Everything but `make` answers without importing the simulator, so that listing and checking stay fast:
+
+- ``args.py``: what a suite may write in ``env_args``, checked with clear messages;
+- ``world.py``: the "simulator": scenes, dynamics, pictures;
+- ``env.py``: the `gymnasium.Env` that the engine drives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mmact_eval.envs.toy.args import ToyArgs
+from mmact_eval.errors import UsageError, did_you_mean
+from mmact_eval.protocols import Needs, Task
+from mmact_eval.specs import ActionSpec, EnvSpec, StateSpec
+
+if TYPE_CHECKING:
+    from mmact_eval.envs.toy.env import ToyEnv
+    from mmact_eval.suite import Suite
+
+CAMERAS = ("top", "side")
+INIT_STATES = 20
+INSTRUCTIONS = {
+    "easy": "move the blue point to the red target",
+    "hard": "move the blue point through the gap in the wall to the red target",
+}
+
+
+class ToyPlugin:
+    """Implements `mmact_eval.protocols.EnvPlugin`; see there for what each method promises."""
+
+    name = "toy"
+    extra = ""
+    requires: tuple[str, ...] = ()
+
+    def tasks(self, suite: Suite) -> list[Task]:
+        self._check(suite)
+        return [Task(name, instruction, INIT_STATES) for name, instruction in INSTRUCTIONS.items()]
+
+    def spec(self, suite: Suite) -> EnvSpec:
+        self._check(suite)
+        protocol = suite.protocol
+        return EnvSpec(
+            name=self.name,
+            cameras=dict.fromkeys(protocol.cameras, (protocol.resolution, protocol.resolution)),
+            image_convention=f"rotated {protocol.rotation}°" if protocol.rotation else "upright",
+            state={
+                "position": StateSpec(2, "x, y of the point in the world frame, m"),
+                "target": StateSpec(2, "x, y of the target in the world frame, m"),
+            },
+            action=ActionSpec(dim=2, control="position_delta", frame="world", hz=10.0),
+            privileged=True,
+            not_real="toy world, not a benchmark",
+        )
+
+    def prepare_process(self, worker: int) -> Mapping[str, str]:
+        return {}  # pictures are drawn by numpy: there is no GL backend to choose
+
+    def make(self, suite: Suite, task: Task, needs: Needs) -> ToyEnv:
+        from mmact_eval.envs.toy.env import ToyEnv
+
+        if task.name not in INSTRUCTIONS:
+            raise UsageError(f'toy has no task "{task.name}".{did_you_mean(task.name, INSTRUCTIONS)}')
+        return ToyEnv(self.spec(suite), suite, task, needs, ToyArgs.parse(suite.env_args))
+
+    def versions(self) -> Mapping[str, str]:
+        return {"toy": "1"}  # raised whenever the same actions would lead elsewhere or look different
+
+    def _check(self, suite: Suite) -> None:
+        """Refuse what this environment cannot do, naming the suite and the field."""
+        ToyArgs.parse(suite.env_args)
+        for camera in suite.protocol.cameras:
+            if camera not in CAMERAS:
+                raise UsageError(
+                    f'suite {suite.name}, protocol.cameras: toy has no camera "{camera}", only '
+                    f"{', '.join(CAMERAS)}.{did_you_mean(camera, CAMERAS)}"
+                )
+        if suite.protocol.seed_mode != "episode":
+            raise UsageError(
+                f"suite {suite.name}, protocol.seed_mode: toy has no upstream loop to follow; write `episode`"
+            )
+
+
+plugin = ToyPlugin()
+
+
+def make_gym(task: str = "easy", render_mode: str | None = None, **protocol: Any) -> ToyEnv:
+    """What ``gymnasium.make("mmact_eval/Toy-v0", task="hard", resolution=32)`` calls.
+
+    Args:
+        task: ``easy`` or ``hard``.
+        render_mode: ``rgb_array`` or None; pictures come from `render` either way.
+        protocol: fields of `mmact_eval.suite.Protocol` that differ from the suite ``toy``.
+    """
+    from mmact_eval.suite import Protocol, load_suite
+
+    suite = load_suite("toy")
+    suite = suite.model_copy(update={"protocol": Protocol(**{**suite.protocol.model_dump(), **protocol})})
+    if task not in INSTRUCTIONS:
+        raise UsageError(f'toy has no task "{task}".{did_you_mean(task, INSTRUCTIONS)}')
+    env = plugin.make(suite, Task(task, INSTRUCTIONS[task], INIT_STATES), Needs(cameras=suite.protocol.cameras))
+    env.render_mode = render_mode
+    return env
+
+
+def register() -> None:
+    """Register ``mmact_eval/Toy-v0``; `gymnasium` calls it through its entry point group ``gymnasium.envs``."""
+    from gymnasium.envs.registration import register as gym_register
+    from gymnasium.envs.registration import registry
+
+    if "mmact_eval/Toy-v0" not in registry:
+        gym_register(id="mmact_eval/Toy-v0", entry_point="mmact_eval.envs.toy:make_gym")

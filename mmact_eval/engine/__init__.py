@@ -1,1 +1,1 @@
-"""TODO."""
+"""Engines schedule episodes on workers. `local` uses processes of this machine."""

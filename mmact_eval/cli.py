@@ -1,0 +1,73 @@
+"""The command line: one file a command, loaded when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from mmact_eval import __version__
+from mmact_eval.errors import MmactEvalError, did_you_mean
+
+_COMMANDS = {
+    "run": "Evaluate a policy on a suite.",
+    "report": "Make tables from run folders.",
+    "list": "List suites, tasks, policies, environments and reports.",
+    "verify": "Prove that an environment equals its upstream loop, bit for bit.",
+    "doctor": "Check what works on this machine and say what to do.",
+}
+
+
+class _Commands(click.Group):
+    """Finds commands by name without importing them all, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"mmact_eval.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            ctx.fail(f'there is no command "{args[0]}".{did_you_mean(args[0], _COMMANDS)}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mmact-eval")
+def cli() -> None:
+    """Evaluate robot policies in simulation, with results that can be trusted.
+
+    \b
+    Examples:
+      mmact-eval run --suite libero-object --policy expert --episodes 10
+      mmact-eval run --suite libero-long --policy my_policy.py:make --workers 4
+      mmact-eval list suites
+      mmact-eval doctor
+    """
+
+
+def main() -> None:
+    """Entry point: errors a user can do something about become one message and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except MmactEvalError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,83 @@
+"""`mmact-eval list`: what there is, and what stops it."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group(
+    "list",
+    epilog="""\b
+Examples:
+  mmact-eval list suites
+  mmact-eval list tasks --suite libero-goal
+  mmact-eval list policies""",
+)
+def command() -> None:
+    """List suites, tasks, policies, environments and reports."""
+
+
+def _table(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, *rows]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(click.style(line, bold=True) if row is header else line)
+
+
+@command.command("suites")
+def suites() -> None:
+    """The suites of the package."""
+    from mmact_eval.suite import list_suites
+
+    rows = [
+        (
+            suite.name,
+            suite.env,
+            str(suite.protocol.max_steps),
+            str(suite.protocol.episodes),
+            ", ".join(suite.aliases),
+            suite.title,
+        )
+        for suite in list_suites()
+    ]
+    _table(rows, ("suite", "environment", "max steps", "episodes a task", "aliases", "title"))
+
+
+@command.command("tasks")
+@click.option("--suite", "suite_name", required=True, help="Name of a suite or a YAML file.")
+def tasks(suite_name: str) -> None:
+    """The tasks of a suite, with their numbers."""
+    from mmact_eval import registry
+    from mmact_eval.suite import load_suite
+
+    suite = load_suite(suite_name)
+    found = registry.env_plugin(suite.env).tasks(suite)
+    rows = [(str(i), task.name, str(task.init_states), task.instruction) for i, task in enumerate(found)]
+    _table(rows, ("no.", "task", "init states", "instruction"))
+
+
+def _plugins(group: str, what: str) -> None:
+    from mmact_eval import registry
+
+    rows = [
+        (entry.name, entry.problem or "ready", entry.value, entry.distribution) for entry in registry.listing(group)
+    ]
+    _table(rows, (what, "status", "entry point", "package"))
+
+
+@command.command("policies")
+def policies() -> None:
+    """Registered policies; module:attr and file.py:attr work too."""
+    _plugins("mmact_eval.policies", "policy")
+
+
+@command.command("envs")
+def envs() -> None:
+    """Registered environments."""
+    _plugins("mmact_eval.envs", "environment")
+
+
+@command.command("reports")
+def reports() -> None:
+    """Registered report formats."""
+    _plugins("mmact_eval.reports", "report")

@@ -1,0 +1,34 @@
+"""`mmact-eval report`: tables from run folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    "report",
+    epilog="""\b
+Examples:
+  mmact-eval report runs/libero-object/expert-seed0
+  mmact-eval report runs/libero-object/* --format csv --out tables/""",
+)
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "formats", multiple=True, default=("csv", "markdown"), show_default=True,
+              help="Report format (see `list reports`); may be repeated.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write.  [default: each run's own folder]")
+def command(folders: tuple[Path, ...], formats: tuple[str, ...], out: Path | None) -> int:
+    """Make tables from run folders: success rates with exact 95 % intervals, errors apart, latency, versions."""
+    from mmact_eval import reporting
+
+    for folder in folders:
+        summary = reporting.summarize_folder(folder)
+        if out is None or len(folders) == 1:
+            target = out or folder
+        else:
+            target = out / "-".join(folder.parts[-2:])
+        files = reporting.write_reports(summary, target, formats)
+        click.echo(reporting.text_table(summary))
+        click.echo("Wrote " + ", ".join(str(file) for file in files))
+    return 0

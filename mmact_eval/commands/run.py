@@ -1,0 +1,172 @@
+"""`mmact-eval run`: evaluate a policy on a suite."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import yaml
+
+from mmact_eval.errors import RunAborted, UsageError, did_you_mean
+
+
+def parse_assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
+    """``("a=1", "b=x")`` → ``{"a": 1, "b": "x"}``; values are read as YAML.
+
+    Raises:
+        UsageError: a pair has no ``=``.
+    """
+    parsed = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f'{flag} takes name=value, not "{pair}".')
+        try:
+            parsed[name] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            parsed[name] = value
+    return parsed
+
+
+def _read_config(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Options from a YAML file become defaults; what is typed wins."""
+    if value is None:
+        return None
+    try:
+        options = yaml.safe_load(value.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {value}: {error}") from error
+    if not isinstance(options, dict):
+        raise UsageError(f"{value}: must be a mapping of options, such as `suite: libero-object`.")
+    known = {p.name: p for p in ctx.command.params if p.name and p.name != "config"}
+    defaults = {}
+    for key, setting in options.items():
+        name = {"set": "overrides"}.get(str(key), str(key).replace("-", "_"))
+        if name not in known:
+            raise UsageError(f'{value}: unknown option "{key}".{did_you_mean(str(key), filter(None, known))}')
+        if isinstance(setting, dict):
+            setting = [f"{k}={yaml.safe_dump(v, default_flow_style=True).strip()}" for k, v in setting.items()]
+        many = known[name].multiple if isinstance(known[name], click.Option) else False
+        if many:
+            setting = [str(entry) for entry in (setting if isinstance(setting, list) else [setting])]
+        elif isinstance(setting, list):
+            setting = ",".join(str(entry) for entry in setting)
+        defaults[name] = setting
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return value
+
+
+def _stop_on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise RunAborted("stopped by SIGTERM. Finished episodes are safe; give the same command again to go on.")
+
+
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  mmact-eval run --suite libero-object --policy expert --episodes 10 --video all
+  mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
+  mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
+The same command goes on where it stopped. Exit code: 0 done, 1 episodes ended in errors or the run stopped early,
+2 something asked for does not exist or does not fit.""",
+)
+@click.option("--config", type=click.Path(path_type=Path), callback=_read_config, is_eager=True, expose_value=False,
+              help="YAML file with any of these options; what is typed wins.")  # fmt: skip
+@click.option("--suite", "suite_name", required=True, help="Name of a suite (see `list suites`) or a YAML file.")
+@click.option("--tasks", help="Task numbers, ranges, names or patterns: 0,3-5,*milk*  [default: all]")
+@click.option("--episodes", type=click.IntRange(min=1), help="Episodes a task.  [default: as the suite says]")
+@click.option("--policy", required=True, help="A registered name, module:attr or file.py:attr.")
+@click.option("--policy-args", multiple=True, metavar="K=V", help="Argument of the policy; may be repeated.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The run's seed.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Simulator processes.")
+@click.option("--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
+              help="Most queries the policy gets at once.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/SUITE/POLICY-seedN]")
+@click.option("--video", type=click.Choice(["none", "failures", "all"]), default="none", show_default=True,
+              help="Which episodes to keep a video of.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1), help="Run at most so many episodes now.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite.")
+@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True,
+              help="Tries again of an episode that ended in an error.")  # fmt: skip
+@click.option("--policy-timeout", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True,
+              help="Seconds the policy may take for an answer.")  # fmt: skip
+@click.option("--cached-envs", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Environments each worker keeps open (LIBERO: about 0.6 GB each).")  # fmt: skip
+@click.option("--shuffle", type=int, metavar="KEY", help="Run in an order shuffled by KEY; results are the same.")
+def command(
+    suite_name: str,
+    tasks: str | None,
+    episodes: int | None,
+    policy: str,
+    policy_args: tuple[str, ...],
+    seed: int,
+    workers: int,
+    max_batch: int,
+    out: Path | None,
+    video: Any,
+    limit: int | None,
+    overrides: tuple[str, ...],
+    retries: int,
+    policy_timeout: float,
+    cached_envs: int,
+    shuffle: int | None,
+) -> int:
+    """Evaluate a policy on a suite."""
+    from mmact_eval.engine.local import EngineOptions
+    from mmact_eval.runner import RunRequest, execute
+    from mmact_eval.suite import load_suite
+
+    signal.signal(signal.SIGTERM, _stop_on_sigterm)
+    request = RunRequest(
+        suite=load_suite(suite_name, overrides),
+        policy=policy,
+        policy_args=parse_assignments(policy_args, "--policy-args"),
+        tasks=tasks,
+        episodes=episodes,
+        seed=seed,
+        out=out,
+        video=video,
+        limit=limit,
+        shuffle=shuffle,
+        options=EngineOptions(
+            workers=workers,
+            max_batch=max_batch,
+            retries=retries,
+            policy_timeout=policy_timeout,
+            cached_envs=cached_envs,
+        ),
+    )
+    try:
+        outcome = execute(request)
+    except KeyboardInterrupt:
+        raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
+    return _tell(outcome)
+
+
+def _tell(outcome: Any) -> int:
+    """Print the table and where things are; the exit code says whether every episode came to a result."""
+    from mmact_eval import reporting
+
+    summary = reporting.summarize_folder(outcome.folder)
+    files = reporting.write_reports(summary, outcome.folder, ["csv", "markdown"])
+    click.echo(reporting.text_table(summary))
+    memory = outcome.engine.peak_memory_mib
+    if memory:
+        each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))
+        click.echo(f"Peak memory of the workers: {each} GiB")
+    missing = len(outcome.planned) - len(outcome.results)
+    if missing:
+        click.echo(f"{missing} of {len(outcome.planned)} episodes are still to be done (--limit).")
+    click.echo("Wrote " + ", ".join(str(file) for file in files))
+    errors = [result for result in outcome.results if result.outcome == "error"]
+    if errors:
+        click.echo(
+            f"{len(errors)} episodes ended in errors and count neither as success nor as failure; see the report and "
+            f"{outcome.folder}/logs. The same command tries them again.",
+            err=True,
+        )
+        return 1
+    return 0

@@ -1,0 +1,136 @@
+"""The policy's side of an engine: answer whatever queries wait, as one batch.
+
+No lockstep: a batch is what has arrived while the last one was being answered, at most `max_batch`.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from mmact_eval.engine.messages import Answer
+from mmact_eval.errors import RunAborted
+from mmact_eval.protocols import Policy
+from mmact_eval.types import Episode, PolicyOutput, Query
+
+log = logging.getLogger(__name__)
+
+
+class PolicyHung(RunAborted):
+    """The policy did not answer in time."""
+
+
+class PolicyBatcher:
+    """Collects queries and answers them in batches.
+
+    Attributes:
+        batches: how many batches have been answered.
+        answered: how many queries.
+    """
+
+    def __init__(self, policy: Policy, max_batch: int, timeout: float) -> None:
+        """
+        Args:
+            policy: answers.
+            max_batch: most queries in one `act` call.
+            timeout: seconds an `act` call may take.
+        """
+        self._policy = policy
+        self._max_batch = max_batch
+        self._timeout = timeout
+        self._waiting: deque[tuple[Query, Callable[[Answer], None]]] = deque()
+        self.batches = 0
+        self.answered = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def reset(self, episode: Episode) -> None:
+        """Tell the policy that an episode begins (again).
+
+        Raises:
+            PolicyHung: it did not return in time. Exceptions of the policy pass through.
+        """
+        with _deadline(self._timeout):
+            self._policy.reset([episode])
+
+    def submit(self, query: Query, reply: Callable[[Answer], None]) -> None:
+        """Queue a query; `reply` is called with the answer by `answer_batch`."""
+        self._waiting.append((query, reply))
+
+    def withdraw(self, episode: Episode) -> None:
+        """Forget an episode's waiting query: its worker is gone."""
+        self._waiting = deque(entry for entry in self._waiting if entry[0].episode != episode)
+
+    def answer_batch(self) -> None:
+        """Answer what waits, at most `max_batch` queries.
+
+        A batch that raises is asked again query by query, so that one bad query costs one episode.
+
+        Raises:
+            PolicyHung: `act` did not return in time.
+        """
+        batch = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
+        if not batch:
+            return
+        queries = [query for query, _ in batch]
+        self.batches += 1
+        self.answered += len(batch)
+        answers = self._act(queries)
+        if len(queries) > 1 and any(answer.output is None for answer in answers):
+            answers = [self._act([query])[0] for query in queries]
+        for (_, reply), answer in zip(batch, answers, strict=True):
+            reply(answer)
+
+    def _act(self, queries: Sequence[Query]) -> list[Answer]:
+        start = time.perf_counter()
+        try:
+            with _deadline(self._timeout):
+                outputs = list(self._policy.act(queries))
+        except PolicyHung:
+            raise
+        except Exception as error:
+            log.warning("the policy raised:\n%s", traceback.format_exc())
+            return [Answer(None, error=f"{type(error).__name__}: {error}")] * len(queries)
+        seconds = time.perf_counter() - start
+        if len(outputs) != len(queries):
+            text = f"the policy gave {len(outputs)} outputs for {len(queries)} queries; `act` must answer each"
+            return [Answer(None, error=text, contract=True)] * len(queries)
+        for output in outputs:
+            if not isinstance(output, PolicyOutput):
+                text = f"the policy returned {type(output).__name__}; `act` must return a PolicyOutput for each query"
+                return [Answer(None, error=text, contract=True)] * len(queries)
+        return [Answer(output, seconds) for output in outputs]
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Raise `PolicyHung` in the block when it takes too long.
+
+    An alarm does it, so it works in the main thread, for a policy that waits or computes in Python. One that hangs
+    inside a C call is ended by `engine.hard_deadline`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def raise_hung(number: int, frame: FrameType | None) -> None:
+        raise PolicyHung(
+            f"the policy has not answered for {seconds:.0f} s (--policy-timeout). Finished episodes are safe; "
+            "give the same command again to go on."
+        )
+
+    before = signal.signal(signal.SIGALRM, raise_hung)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

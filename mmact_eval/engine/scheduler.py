@@ -1,0 +1,62 @@
+"""Which episode a free worker gets: of the task whose environment it has open, if there is one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+from mmact_eval.types import Episode
+
+
+class TaskQueue:
+    """Pending episodes by task, handed out with affinity.
+
+    A worker stays with its tasks while they last; then it takes the fullest task nobody has; then it helps with the
+    fullest task of others, if at least two episodes wait there (for one, building an environment does not pay).
+    """
+
+    def __init__(self, episodes: Iterable[Episode]) -> None:
+        self._pending: OrderedDict[str, deque[Episode]] = OrderedDict()
+        self._holders: dict[str, set[int]] = {}
+        for episode in episodes:
+            self._pending.setdefault(episode.task, deque()).append(episode)
+
+    def __len__(self) -> int:
+        return sum(len(waiting) for waiting in self._pending.values())
+
+    def put_back(self, episode: Episode) -> None:
+        """Queue an episode again, before the others of its task."""
+        self._pending.setdefault(episode.task, deque()).appendleft(episode)
+
+    def release(self, worker: int) -> None:
+        """Forget what a worker holds: it is gone."""
+        for holders in self._holders.values():
+            holders.discard(worker)
+
+    def take(self, worker: int, open_tasks: Iterable[str]) -> Episode | None:
+        """The next episode for a worker.
+
+        Args:
+            worker: its number.
+            open_tasks: tasks whose environments it has open, the most recently used last.
+
+        Returns:
+            None if there is nothing worth doing for it now.
+        """
+        for task in reversed(list(open_tasks)):
+            if self._pending.get(task):
+                return self._hand_out(worker, task)
+        free = [t for t, waiting in self._pending.items() if waiting and not self._holders.get(t)]
+        if free:
+            return self._hand_out(worker, max(free, key=lambda t: len(self._pending[t])))
+        shared = [t for t, waiting in self._pending.items() if len(waiting) >= 2]
+        if shared:
+            return self._hand_out(worker, max(shared, key=lambda t: len(self._pending[t]) / len(self._holders[t])))
+        return None
+
+    def _hand_out(self, worker: int, task: str) -> Episode:
+        for other, holders in self._holders.items():
+            if other != task:
+                holders.discard(worker)
+        self._holders.setdefault(task, set()).add(worker)
+        return self._pending[task].popleft()

@@ -1,0 +1,157 @@
+"""A worker process: keeps environments open, rolls episodes out, asks the engine's policy over a pipe.
+
+It runs whole chunks by itself; the engine hears of it once a query. When the engine is gone (end of file on the
+pipe, or the kernel's parent-death signal), the worker ends too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+import signal
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from mmact_eval import registry
+from mmact_eval.engine.messages import Answer, Ask, Building, Built, Done, Failed, Ready, Run, Stop, WorkerConfig
+from mmact_eval.errors import MmactEvalError, PolicyContractError, UsageError
+from mmact_eval.protocols import Env, EnvPlugin
+from mmact_eval.rollout import run_episode
+from mmact_eval.specs import PolicySpec
+from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
+
+log = logging.getLogger(__name__)
+
+
+class PolicyProxy:
+    """The engine's policy, as seen from a worker: sends a query, waits for the answer."""
+
+    def __init__(self, spec: PolicySpec, pipe: Connection) -> None:
+        self.spec = spec
+        self._pipe = pipe
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        """Nothing to do here: the engine resets the policy before it hands out the episode."""
+
+    def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:
+        """Ask the engine, one query at a time.
+
+        Raises:
+            PolicyContractError, RuntimeError: the policy broke its contract or raised.
+            EOFError: the engine is gone.
+        """
+        outputs = []
+        for query in queries:
+            self._pipe.send(Ask(query))
+            answer = self._pipe.recv()
+            assert isinstance(answer, Answer), answer
+            if answer.output is None:
+                raise PolicyContractError(answer.error) if answer.contract else RuntimeError(answer.error)
+            outputs.append(replace(answer.output, extras={**answer.output.extras, "act_seconds": answer.act_seconds}))
+        return outputs
+
+
+class EnvCache:
+    """The last few environments, the least recently used closed first."""
+
+    def __init__(self, plugin: EnvPlugin, config: WorkerConfig, pipe: Connection) -> None:
+        self._plugin = plugin
+        self._config = config
+        self._pipe = pipe
+        self._tasks = {task.name: task for task in plugin.tasks(config.suite)}
+        self._envs: OrderedDict[str, Env] = OrderedDict()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks whose environments are open, the most recently used last."""
+        return tuple(self._envs)
+
+    def get(self, name: str) -> Env:
+        """The environment of a task, built if need be."""
+        if name not in self._envs:
+            while len(self._envs) >= self._config.cached_envs:
+                self._envs.popitem(last=False)[1].close()
+            self._pipe.send(Building(name))
+            self._envs[name] = self._plugin.make(self._config.suite, self._tasks[name], self._config.needs)
+            self._pipe.send(Built(name))
+        self._envs.move_to_end(name)
+        return self._envs[name]
+
+    def close(self) -> None:
+        """Close them all; one that fails to does not keep the others open."""
+        while self._envs:
+            with contextlib.suppress(Exception):
+                self._envs.popitem()[1].close()
+
+
+def main(pipe: Connection, config: WorkerConfig) -> None:
+    """The process's entry point."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    _log_to(config.log_file)
+    try:
+        plugin = registry.env_plugin(config.suite.env)
+        prepared = dict(plugin.prepare_process(config.number))
+        cache = EnvCache(plugin, config, pipe)
+    except MmactEvalError as error:
+        pipe.send(Failed(str(error), usage=isinstance(error, UsageError)))
+        return
+    except Exception as error:
+        log.exception("the worker cannot start")
+        pipe.send(Failed(f"a worker cannot start: {type(error).__name__}: {error}", usage=False))
+        return
+    try:
+        pipe.send(Ready(prepared))
+        _serve(pipe, config, cache)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        log.info("the engine is gone")
+    finally:
+        cache.close()
+
+
+def _serve(pipe: Connection, config: WorkerConfig, cache: EnvCache) -> None:
+    policy = PolicyProxy(config.policy_spec, pipe)
+    while True:
+        message = pipe.recv()
+        if isinstance(message, Stop):
+            return
+        assert isinstance(message, Run), message
+        episode = message.episode
+        try:
+            env = cache.get(episode.task)
+        except Exception as error:
+            log.exception("cannot build the environment of %s", episode.key)
+            result = EpisodeResult(episode, "error", error_kind="environment", error=f"{type(error).__name__}: {error}")
+        else:
+            observers = [make() for make in config.observers]
+            result = run_episode(env, policy, episode, config.suite.protocol, observers)
+        pipe.send(Done(result, _peak_memory_mib(), cache.tasks))
+
+
+def _peak_memory_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the engine dies, even in the middle of a hanging simulator call."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _log_to(file: str) -> None:
+    """Send everything printed from here on, by C libraries too, to the log file."""
+    if file:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)

@@ -1,0 +1,227 @@
+"""Find plug-ins by entry points, and policies by ``module:attr`` or ``file.py:attr``.
+
+The engine never imports a plug-in by name in code; it learns their names here. A plug-in whose dependencies are
+missing is listed with the pip extra that brings them, and never breaks the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from mmact_eval.errors import MmactEvalError, UsageError, did_you_mean
+from mmact_eval.protocols import EnvPlugin, Policy
+from mmact_eval.specs import EnvSpec
+
+ENVS = "mmact_eval.envs"
+POLICIES = "mmact_eval.policies"
+REPORTS = "mmact_eval.reports"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A plug-in as `mmact-eval list` shows it: its name, where it comes from and what stops it, "" if nothing."""
+
+    name: str
+    value: str
+    distribution: str
+    problem: str
+
+
+def names(group: str) -> list[str]:
+    """The registered names of a group, sorted."""
+    return sorted(_points(group))
+
+
+def _points(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def _load(group: str, name: str) -> Any:
+    """Import a registered plug-in.
+
+    Raises:
+        UsageError: unknown name, or it cannot be imported.
+    """
+    points = _points(group)
+    kind = {ENVS: "environment", POLICIES: "policy", REPORTS: "report"}[group]
+    if name not in points:
+        raise UsageError(
+            f'unknown {kind} "{name}".{did_you_mean(name, points)} '
+            f"Known: {', '.join(sorted(points))} (see `mmact-eval list`)."
+        )
+    try:
+        return points[name].load()
+    except ImportError as error:
+        raise UsageError(
+            f'{kind} "{name}" needs the package "{error.name}": {_how_to_install(points[name])}'
+        ) from error
+    except AttributeError as error:
+        raise UsageError(f'{kind} "{name}" is broken: {points[name].value} does not exist ({error}).') from error
+
+
+def _how_to_install(point: EntryPoint) -> str:
+    extras = ",".join(point.extras)
+    distribution = point.dist.name if point.dist else "mmact-eval"
+    return f"pip install '{distribution}[{extras}]'" if extras else "install it with pip."
+
+
+def missing_packages(plugin: EnvPlugin) -> list[str]:
+    """Import names the plug-in requires that are not installed (nothing is imported)."""
+    return [name for name in plugin.requires if importlib.util.find_spec(name) is None]
+
+
+def env_plugin(name: str) -> EnvPlugin:
+    """The environment plug-in of this name, or of ``module:attr``; its simulator is not imported.
+
+    Raises:
+        UsageError: unknown name or missing packages, with the pip extra that brings them.
+    """
+    plugin: EnvPlugin = _from_module(name) if ":" in name else _load(ENVS, name)
+    missing = missing_packages(plugin)
+    if missing:
+        raise UsageError(
+            f'environment "{name}" needs {", ".join(missing)}, which is not installed: '
+            + (f"pip install 'mmact-eval[{plugin.extra}]'" if plugin.extra else "install it with pip.")
+        )
+    return plugin
+
+
+def report(name: str) -> Callable[..., list[Path]]:
+    """The report writer of this name: ``write(summary, folder) -> files``."""
+    writer: Callable[..., list[Path]] = _load(REPORTS, name)
+    return writer
+
+
+def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> Policy:
+    """Build a policy.
+
+    Args:
+        target: a registered name, ``module:attr`` or ``path/to/file.py:attr``. The attribute is a policy, or a class
+            or function that makes one.
+        args: keyword arguments for it.
+        env_spec: handed over as ``env_spec`` if it takes that.
+
+    Raises:
+        UsageError: it cannot be found, imported or made, or is no policy.
+    """
+    found = (
+        _from_file(target) if _is_file(target) else _from_module(target) if ":" in target else _load(POLICIES, target)
+    )
+    policy = found if not callable(found) or _is_policy(found) else _call(target, found, args, env_spec)
+    if not _is_policy(policy):
+        raise UsageError(
+            f'"{target}" gave {type(policy).__name__}, which is no policy: it needs `spec`, `reset(episodes)` and '
+            "`act(queries)` (see mmact_eval.protocols.Policy)."
+        )
+    return policy
+
+
+def _is_policy(thing: object) -> bool:
+    return not inspect.isclass(thing) and isinstance(thing, Policy)
+
+
+def _call(target: str, factory: Callable[..., Any], args: Mapping[str, Any], env_spec: EnvSpec) -> Any:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        signature = inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_KEYWORD)])
+    parameters = signature.parameters
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    known = [name for name, p in parameters.items() if name != "env_spec" and p.kind is not p.VAR_KEYWORD]
+    for name in args:
+        if name not in known and not takes_any:
+            raise UsageError(
+                f'policy "{target}" takes no argument "{name}".{did_you_mean(name, known)} '
+                f"It takes: {', '.join(known) or 'none'}."
+            )
+    given = dict(args)
+    if "env_spec" in parameters:
+        given["env_spec"] = env_spec
+    missing = [
+        name for name in known
+        if name not in given
+        and parameters[name].default is inspect.Parameter.empty
+        and parameters[name].kind is not inspect.Parameter.VAR_POSITIONAL
+    ]  # fmt: skip
+    if missing:
+        raise UsageError(f'policy "{target}" needs --policy-args {" ".join(f"{name}=…" for name in missing)}.')
+    try:
+        return factory(**given)
+    except MmactEvalError:
+        raise
+    except ImportError as error:
+        raise UsageError(f'policy "{target}" needs the package "{error.name}", which is not installed.') from error
+    except Exception as error:
+        raise UsageError(f'policy "{target}" could not be made: {type(error).__name__}: {error}') from error
+
+
+def _is_file(target: str) -> bool:
+    return ".py:" in target or target.endswith(".py")
+
+
+def _from_file(target: str) -> Any:
+    path_text, _, attribute = target.partition(".py:")
+    path = Path(f"{path_text}.py") if attribute else Path(target)
+    if not attribute:
+        raise UsageError(f'"{target}" names a file; say what in it is the policy: {target}:make_policy')
+    if not path.is_file():
+        raise UsageError(f'there is no file "{path}" (from --policy {target}).')
+    module_name = f"mmact_eval_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f'"{path}" is not a Python file.')
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses and pickle look the module up by name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f'"{path}" cannot be imported: {type(error).__name__}: {error}') from error
+    return _attribute(module, attribute, str(path))
+
+
+def _from_module(target: str) -> Any:
+    module_name, _, attribute = target.partition(":")
+    if "//" in target:
+        raise UsageError(f'"{target}": policies behind a server are not supported in this version.')
+    sys.path.insert(0, "")  # a module beside the user, as `python -m` would find it
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UsageError(f'cannot import "{module_name}" (from {target}): {error}.') from error
+    except Exception as error:
+        raise UsageError(f'"{module_name}" cannot be imported: {type(error).__name__}: {error}') from error
+    finally:
+        sys.path.remove("")
+    return _attribute(module, attribute, module_name)
+
+
+def _attribute(module: Any, attribute: str, where: str) -> Any:
+    if not hasattr(module, attribute):
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise UsageError(f'"{where}" has no "{attribute}".{did_you_mean(attribute, public)}')
+    return getattr(module, attribute)
+
+
+def listing(group: str) -> list[Listing]:
+    """All plug-ins of a group with what stops each of them; never raises for a broken one."""
+    rows = []
+    for name, point in sorted(_points(group).items()):
+        problem = ""
+        try:
+            loaded = _load(group, name)
+            if group == ENVS and missing_packages(loaded):
+                problem = f"missing {', '.join(missing_packages(loaded))}: pip install 'mmact-eval[{loaded.extra}]'"
+        except UsageError as error:
+            problem = str(error)
+        except Exception as error:
+            problem = f"broken: {type(error).__name__}: {error}"
+        rows.append(Listing(name, point.value, point.dist.name if point.dist else "", problem))
+    return rows

@@ -1,0 +1,179 @@
+"""The inner loop: one episode, the same function in tests, workers and anything that schedules workers.
+
+Observe, ask the policy, execute the first `replan` actions of its chunk, until success or the step limit. Everything
+else (videos, recordings, progress) watches through `Observer`s.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.errors import PolicyContractError
+from mmact_eval.protocols import Env, Observer, Policy
+from mmact_eval.specs import PolicySpec
+from mmact_eval.suite import Protocol
+from mmact_eval.types import Episode, EpisodeResult, Outcome, PolicyOutput, Query
+
+log = logging.getLogger(__name__)
+
+
+def effective_replan(protocol: Protocol, spec: PolicySpec) -> int:
+    """Actions of a chunk that are executed before the next query: the suite's word, the policy's, or all of them."""
+    return protocol.replan or spec.replan or spec.chunk
+
+
+def checked_actions(output: PolicyOutput, dim: int) -> NDArray[np.float32]:
+    """The output's chunk as a (T, dim) float32 array.
+
+    Raises:
+        PolicyContractError: it is empty, has another shape or another type.
+        ValueError: it holds NaN or infinity.
+    """
+    if not isinstance(output, PolicyOutput):
+        raise PolicyContractError(
+            f"the policy returned {type(output).__name__}; `act` must return a PolicyOutput for each query"
+        )
+    actions = np.asarray(output.actions)
+    if actions.dtype.kind not in "fiu":
+        raise PolicyContractError(f"the policy returned actions of type {actions.dtype}; they must be numbers")
+    if actions.ndim != 2 or actions.shape[1] != dim:
+        raise PolicyContractError(
+            f"the policy returned actions of shape {actions.shape}; expected (T, {dim}): T actions of {dim} numbers"
+        )
+    if len(actions) == 0:
+        raise PolicyContractError("the policy returned an empty chunk; it must hold at least one action")
+    if not np.isfinite(actions).all():
+        row, column = np.argwhere(~np.isfinite(actions))[0]
+        raise ValueError(f"action {row} of the chunk has {actions[row, column]} at position {column}")
+    return actions.astype(np.float32, copy=False)
+
+
+class _Failed(Exception):
+    """Carries which side broke out of the loop."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@contextmanager
+def _blame(kind: str, episode: Episode) -> Iterator[None]:
+    try:
+        yield
+    except _Failed:
+        raise
+    except PolicyContractError as error:
+        raise _Failed("contract", str(error)) from error
+    except Exception as error:
+        log.exception("%s error in %s", kind, episode.key)
+        raise _Failed(kind, f"{type(error).__name__}: {error}") from error
+
+
+def run_episode(
+    env: Env,
+    policy: Policy,
+    episode: Episode,
+    protocol: Protocol,
+    observers: Sequence[Observer] = (),
+) -> EpisodeResult:
+    """Roll one episode out.
+
+    Args:
+        env: the episode's task.
+        policy: asked with batches of one; in a worker this is a proxy for the shared policy.
+        episode: which one; all randomness follows from it.
+        protocol: step limit and replan interval.
+        observers: watch the loop. Their strides bound how many steps pass between two looks; results do not depend
+            on them.
+
+    Returns:
+        The result; an exception of the environment or the policy becomes an error result, never a failure.
+    """
+    start = time.perf_counter()
+    env_seconds = wait_seconds = 0.0
+    steps = queries = 0
+    latencies: list[float] = []
+    scene_hash = final_hash = error_kind = error = ""
+    outcome: Outcome = "failure"
+    replan = effective_replan(protocol, policy.spec)
+    stride = min([observer.stride for observer in observers if observer.stride is not None], default=replan)
+
+    try:
+        with _blame("policy", episode):
+            policy.reset([episode])
+        tick = time.perf_counter()
+        with _blame("environment", episode):
+            observation = env.begin(episode)
+            scene_hash = env.scene_hash()
+            for observer in observers:
+                observer.on_begin(episode, env, observation)
+        env_seconds += time.perf_counter() - tick
+
+        terminated = False
+        while not terminated and steps < protocol.max_steps:
+            query = Query(observation, episode, queries)
+            tick = time.perf_counter()
+            with _blame("policy", episode):
+                output = policy.act([query])[0]
+                waited = time.perf_counter() - tick
+                actions = checked_actions(output, env.interface.action.dim)
+            queries += 1
+            wait_seconds += waited
+            latencies.append(float(output.extras.get("act_seconds", waited)))
+
+            tick = time.perf_counter()
+            with _blame("environment", episode):
+                for observer in observers:
+                    observer.on_query(query, output)
+                chunk = actions[: min(replan, protocol.max_steps - steps)]
+                while len(chunk) and not terminated:
+                    observation, _, terminated, _, info = env.step_chunk(chunk[:stride])
+                    executed = int(info["steps"])
+                    steps += executed
+                    for observer in observers:
+                        observer.on_steps(env, chunk[:executed], observation)
+                    chunk = chunk[stride:]
+            env_seconds += time.perf_counter() - tick
+        outcome = "success" if terminated else "failure"
+        with _blame("environment", episode):
+            final_hash = env.state_hash()
+    except _Failed as failed:
+        outcome, error_kind, error = "error", failed.kind, str(failed)
+
+    result = EpisodeResult(
+        episode=episode,
+        outcome=outcome,
+        steps=steps,
+        queries=queries,
+        scene_hash=scene_hash,
+        final_hash=final_hash,
+        error_kind=error_kind,
+        error=error,
+        seconds=time.perf_counter() - start,
+        env_seconds=env_seconds,
+        wait_seconds=wait_seconds,
+        latencies=tuple(latencies),
+    )
+    return _with_artifacts(result, observers)
+
+
+def _with_artifacts(result: EpisodeResult, observers: Sequence[Observer]) -> EpisodeResult:
+    """Let the observers finish. One that fails costs its artifact, not the episode's result."""
+    artifacts: dict[str, str] = {}
+    for observer in observers:
+        try:
+            made: Mapping[str, str] = observer.on_end(result)
+        except Exception as failure:
+            log.exception("observer %s failed at the end of %s", type(observer).__name__, result.episode.key)
+            made = {f"{type(observer).__name__}_error": f"{type(failure).__name__}: {failure}"}
+        artifacts.update(made)
+    if not artifacts:
+        return result
+    return replace(result, artifacts=artifacts)

@@ -1,0 +1,208 @@
+"""One run, from what was asked to the results in its folder."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mmact_eval import compat, provenance, registry
+from mmact_eval.engine.local import EngineOptions, EngineReport, LocalEngine
+from mmact_eval.errors import RunFolderError
+from mmact_eval.plan import plan_episodes, select_tasks, shuffled
+from mmact_eval.progress import Progress
+from mmact_eval.protocols import EnvPlugin, Policy
+from mmact_eval.specs import EnvSpec
+from mmact_eval.store import RunFolder, read_sessions
+from mmact_eval.suite import Suite
+from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.video import VideoMode, VideoRecorder
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run consists of and how it is executed.
+
+    Attributes:
+        suite: with overrides applied.
+        policy: a registered name, ``module:attr`` or ``file.py:attr``.
+        policy_args: keyword arguments of the policy.
+        tasks: which tasks, as `plan.select_tasks` understands it; None for all.
+        episodes: episodes a task; None for the suite's number.
+        seed: the run's seed.
+        out: the run folder; None for one named after suite, policy and seed under ``runs/``.
+        video: which videos to keep.
+        limit: at most so many episodes now; the rest stays to be done.
+        shuffle: run the episodes in a shuffled order (results do not depend on it).
+        options: how the engine works.
+    """
+
+    suite: Suite
+    policy: str
+    policy_args: Mapping[str, Any] = field(default_factory=dict)
+    tasks: str | None = None
+    episodes: int | None = None
+    seed: int = 0
+    out: Path | None = None
+    video: VideoMode = "none"
+    limit: int | None = None
+    shuffle: int | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run came to.
+
+    Attributes:
+        folder: the run folder.
+        manifest: its manifest.
+        results: the planned episodes that have a result, in planned order.
+        planned: all episodes asked for.
+        engine: what the engine can say about itself.
+        warnings: in words.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    results: Sequence[EpisodeResult]
+    planned: Sequence[Episode]
+    engine: EngineReport
+    warnings: Sequence[str]
+
+
+def default_folder(suite: Suite, policy: str, policy_args: Mapping[str, Any], seed: int) -> Path:
+    """``runs/<suite>/<policy>-seed<seed>``: the same request finds the same folder again."""
+    name = policy.rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
+    if policy_args:
+        name += f"-{provenance.digest(dict(policy_args))[:6]}"
+    return Path("runs") / suite.name / f"{name}-seed{seed}"
+
+
+def execute(request: RunRequest) -> RunOutcome:
+    """Run what is not done yet and return all results.
+
+    Raises:
+        UsageError: something asked for does not exist or does not fit; nothing has run.
+        RunFolderError: the run folder cannot be used.
+        RunAborted: the run stopped early; what was done is on disk.
+    """
+    suite = request.suite
+    plugin = registry.env_plugin(suite.env)
+    tasks = select_tasks(plugin.tasks(suite), request.tasks)
+    planned = plan_episodes(suite, tasks, request.episodes or suite.protocol.episodes, request.seed)
+    env_spec = plugin.spec(suite)
+    policy = registry.make_policy(request.policy, request.policy_args, env_spec)
+    try:
+        compat.check(env_spec, policy.spec)
+        folder = request.out or default_folder(suite, request.policy, request.policy_args, request.seed)
+        with RunFolder(folder) as store:
+            return _execute_in(store, request, plugin, env_spec, policy, planned)
+    finally:
+        close = getattr(policy, "close", None)
+        if callable(close):
+            close()
+
+
+def _execute_in(
+    store: RunFolder,
+    request: RunRequest,
+    plugin: EnvPlugin,
+    env_spec: EnvSpec,
+    policy: Policy,
+    planned: Sequence[Episode],
+) -> RunOutcome:
+    asked = provenance.fingerprint(
+        request.suite, policy.spec, request.policy_args, request.seed, dict(plugin.versions())
+    )
+    manifest = store.open_manifest(_manifest(request, env_spec, policy, asked, len(planned)))
+    done = store.open_episodes()
+    finished = [done[episode] for episode in planned if episode in done and done[episode].outcome != "error"]
+    pending = _pending(request, planned, {result.episode for result in finished})
+
+    logs = store.path / "logs"
+    try:
+        logs.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"cannot write to the run folder {store.path}: {error.strerror}.") from error
+    observers = []
+    if request.video != "none":
+        observers.append(functools.partial(VideoRecorder, store.path.absolute(), request.video))
+    options = replace(request.options, log_folder=str(logs.absolute()))
+
+    session = {"command": provenance.command_line(), "pending": len(pending), "options": asdict(options)}
+    session |= {"machine": provenance.machine()}
+
+    def record_session(prepared: Mapping[str, str]) -> None:
+        if policy.spec.cameras:
+            _check_renderer(store, prepared)
+        store.add_session({**session, "prepared": dict(prepared)})
+
+    engine = LocalEngine(request.suite, policy, options, observers, on_ready=record_session)
+    with Progress(len(planned), finished) as progress:
+        for warning in store.warnings:
+            progress.say(f"warning: {warning}")
+
+        def record(result: EpisodeResult) -> None:
+            store.append(result)
+            done[result.episode] = result
+            if result.outcome == "error":
+                progress.say(f"error in {result.episode.key}: {result.error}")
+            progress.update(result)
+
+        engine.run(pending, record)
+    results = [done[episode] for episode in planned if episode in done]
+    return RunOutcome(store.path, manifest, results, planned, engine.report, tuple(store.warnings))
+
+
+def _check_renderer(store: RunFolder, prepared: Mapping[str, str]) -> None:
+    """Two renderers draw different images, and a policy that looks at them may act differently.
+
+    Raises:
+        RunFolderError: the folder's episodes were rendered otherwise.
+    """
+    for session in read_sessions(store.path):
+        before = {key: value for key, value in session.get("prepared", {}).items() if key != "device"}
+        changed = provenance.differences(before, {k: v for k, v in prepared.items() if k != "device"})
+        if before and changed:
+            raise RunFolderError(
+                f"{store.path} holds episodes rendered differently ({'; '.join(changed)}). Choose the same backend "
+                "(MUJOCO_GL) to continue it, or another folder with --out."
+            )
+
+
+def _pending(request: RunRequest, planned: Sequence[Episode], finished: set[Episode]) -> list[Episode]:
+    """What is left to do; episodes that ended in errors are tried again."""
+    pending = [episode for episode in planned if episode not in finished]
+    if request.shuffle is not None:
+        pending = shuffled(pending, request.shuffle)
+    return pending if request.limit is None else pending[: request.limit]
+
+
+def _manifest(
+    request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Mapping[str, Any], planned: int
+) -> dict[str, Any]:
+    spec = policy.spec
+    return {
+        "fingerprint": dict(asked),
+        "digest": provenance.digest(asked),
+        "suite": request.suite.model_dump(mode="json", exclude={"protocol"}),
+        "protocol": {**request.suite.protocol.model_dump(mode="json"), "replan": asked["protocol"]["replan"]},
+        "policy": {
+            "target": request.policy,
+            "name": spec.name,
+            "args": asked["policy"]["args"],
+            "checkpoint": spec.checkpoint,
+            "chunk": spec.chunk,
+            "privileged": spec.privileged,
+            "deterministic": spec.deterministic,
+            "not_real": spec.not_real,
+        },
+        "env": provenance.describe_env(env_spec),
+        "versions": {**asked["versions"], **provenance.package_versions()},
+        "seed": request.seed,
+        "episodes_planned": planned,
+        "command": provenance.command_line(),
+    }

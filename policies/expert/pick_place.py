@@ -1,0 +1,242 @@
+"""The skill behind `in` and `on`: take hold of an object from above, carry it, put it down.
+
+A machine of six phases. Each query looks at the scene, moves on through the phases that are finished, and returns the
+command of the current one; a grasp that slips sends it back to the start with the next-best grasp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mmact_eval.policies.expert.geometry import Array
+from mmact_eval.policies.expert.grasp import PALM_ABOVE_SITE, TIP_BELOW_SITE, Grasp, plan_grasps
+from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, turn_between
+from mmact_eval.policies.expert.placement import Placement, plan_placement
+from mmact_eval.policies.expert.world import Predicate, World
+
+_CLEARANCE = 0.03
+_CORRIDOR = 0.13
+_SLIP = 0.035
+_PATIENCE = {"reach": 6.0, "descend": 2.5, "close": 1.5, "lift": 3.0, "carry": 6.0, "lower": 3.0, "release": 0.6}
+"""Seconds after which a phase is given up (`close`, `lower`, `release`: taken as finished)."""
+
+
+class PickPlace:
+    """Makes ``in object region`` or ``on object place`` true.
+
+    Args:
+        predicate: ``(relation, object, place)``.
+        world: the scene at the start.
+
+    Raises:
+        UsageError: the place cannot be reached from above, or is not in the scene.
+    """
+
+    def __init__(self, predicate: Predicate, world: World) -> None:
+        plan_placement(predicate, world)  # refuse at once what cannot be done
+        self._predicate = predicate
+        self._object = predicate[1]
+        self._attempt = 0
+        self._phases: dict[str, Callable[[World], Command | None]] = {
+            "reach": self._reach,
+            "descend": self._descend,
+            "close": self._close,
+            "lift": self._lift,
+            "carry": self._carry,
+            "lower": self._lower,
+            "release": self._release,
+            "retreat": self._retreat,
+        }
+        self._begin(world)
+
+    def next(self, world: World) -> Command | None:
+        """The command until the next query, or None once the object has been let go."""
+        for _ in range(2 * len(self._phases)):
+            if self._phase == "done":
+                return None
+            command = self._phases[self._phase](world)
+            if command is not None:
+                return command
+        raise AssertionError(f"the phases of {self._predicate} do not settle")
+
+    def _begin(self, world: World) -> None:
+        """(Re)plan the grasp; each attempt takes the next-best one."""
+        grasps = plan_grasps(world, self._object)
+        self._grasp = grasps[self._attempt % len(grasps)] if grasps else _straight_down(world, self._object)
+        self._seen_at = world.bodies[self._object].position
+        self._last_opening = world.robot.opening
+        self._held_offset: Array | None = None
+        self._placement: Placement | None = None
+        self._hover = self._travel_height(world, world.robot.position, self._grasp.position, hang=TIP_BELOW_SITE)
+        self._enter("reach", world)
+
+    def _enter(self, phase: str, world: World) -> None:
+        self._phase = phase
+        self._since = world.time
+        self._from = world.robot.position
+
+    def _retry(self, world: World) -> None:
+        self._attempt += 1
+        self._begin(world)
+
+    def _overdue(self, world: World) -> bool:
+        return world.time - self._since > _PATIENCE[self._phase]
+
+    # The phases: each returns its command, or None after it has entered another one.
+
+    def _reach(self, world: World) -> Command | None:
+        robot, grasp = world.robot, self._grasp
+        if self._moved(world):
+            return self._begin(world)
+        above = np.array([*grasp.position[:2], self._hover])
+        aside = float(np.linalg.norm((robot.position - above)[:2]))
+        if aside < 0.006 and turn_between(robot.rotation, grasp.rotation) < 0.06:
+            return self._enter("descend", world)
+        if self._overdue(world):
+            return self._retry(world)
+        if aside > 0.04 and robot.position[2] < self._hover - 0.03:  # clear the obstacles first
+            above = np.array([*robot.position[:2], self._hover + 0.01])
+        return Command(above, grasp.rotation, OPEN, f"move above the {_spoken(self._object)}", stop_at=0.004)
+
+    def _descend(self, world: World) -> Command | None:
+        robot, grasp = world.robot, self._grasp
+        if self._moved(world):
+            return self._retry(world)
+        left = float(np.linalg.norm(robot.position - grasp.position))
+        if left < 0.005:
+            return self._enter("close", world)
+        if self._overdue(world):
+            return self._retry(world)
+        return Command(
+            grasp.position, grasp.rotation, OPEN, f"reach down to the {_spoken(self._object)}", speed=0.8, stop_at=0.003
+        )
+
+    def _close(self, world: World) -> Command | None:
+        robot, grasp = world.robot, self._grasp
+        closing = world.time - self._since
+        still = abs(robot.opening - self._last_opening) < 0.001
+        self._last_opening = robot.opening
+        if (closing > 0.4 and still) or self._overdue(world):
+            self._held_offset = world.bodies[self._object].position - robot.position
+            return self._enter("lift", world)
+        return Command(grasp.position, grasp.rotation, CLOSE, f"grasp the {_spoken(self._object)}")
+
+    def _lift(self, world: World) -> Command | None:
+        if self._slipped(world) or self._overdue(world):
+            return self._retry(world)
+        robot = world.robot
+        placement = self._place(world)
+        height = self._carry_height(world, placement)
+        if robot.position[2] > height - 0.02:
+            return self._enter("carry", world)
+        goal = np.array([*self._from[:2], height])
+        # The first centimetres are slow: the fingers are still building up force.
+        speed = 0.4 if robot.position[2] < self._from[2] + 0.02 else 1.0
+        return Command(goal, self._grasp.rotation, CLOSE, f"lift the {_spoken(self._object)}", speed=speed)
+
+    def _carry(self, world: World) -> Command | None:
+        if self._slipped(world) or self._overdue(world):
+            return self._retry(world)
+        placement = self._place(world)
+        goal = self._over(world, placement, self._carry_height(world, placement))
+        near = float(np.linalg.norm((world.robot.position - goal)[:2]))
+        if near < (0.006 if placement.gentle else 0.012):
+            return self._enter("lower", world)
+        return Command(goal, self._grasp.rotation, CLOSE, self._carrying("carry"), stop_at=0.005)
+
+    def _lower(self, world: World) -> Command | None:
+        if self._slipped(world):
+            return self._retry(world)
+        placement = self._place(world)
+        height = self._release_height(world, placement)
+        stuck = world.time - self._since > 0.6 and abs(world.robot.velocity[2]) < 0.01
+        if world.robot.position[2] < height + 0.004 or stuck or self._overdue(world):
+            return self._enter("release", world)
+        goal = self._over(world, placement, height)
+        speed = 0.4 if placement.gentle else 1.0
+        return Command(goal, self._grasp.rotation, CLOSE, self._carrying("lower"), speed=speed, stop_at=0.003)
+
+    def _release(self, world: World) -> Command | None:
+        if world.robot.opening > 0.07 or self._overdue(world):
+            return self._enter("retreat", world)
+        return Command(self._from, self._grasp.rotation, OPEN, f"let go of the {_spoken(self._object)}")
+
+    def _retreat(self, world: World) -> Command | None:
+        goal = self._from + np.array([0.0, 0.0, 0.1])
+        if world.robot.position[2] > goal[2] - 0.02 or world.time - self._since > 2.0:
+            return self._enter("done", world)
+        return Command(goal, self._grasp.rotation, OPEN, "draw back", stop_at=0.01)
+
+    # What the phases look at.
+
+    def _moved(self, world: World) -> bool:
+        moved = float(np.linalg.norm(world.bodies[self._object].position - self._seen_at)) > 0.01
+        return moved
+
+    def _slipped(self, world: World) -> bool:
+        if self._held_offset is None:
+            return False
+        offset = world.bodies[self._object].position - world.robot.position
+        return float(np.linalg.norm(offset - self._held_offset)) > _SLIP
+
+    def _place(self, world: World) -> Placement:
+        if self._placement is None:
+            self._placement = plan_placement(self._predicate, world)
+        return self._placement
+
+    def _over(self, world: World, placement: Placement, height: float) -> Array:
+        """Where the gripper has to be so that the object is over its spot."""
+        offset = world.robot.position - world.bodies[self._object].position
+        return np.array([*(placement.spot + offset[:2]), height])
+
+    def _hang(self, world: World) -> float:
+        """How far the object, or else the finger tips, reach below the grip site."""
+        lowest = world.boxes(self._object).bounds()[0][2]
+        return max(TIP_BELOW_SITE, float(world.robot.position[2] - lowest))
+
+    def _carry_height(self, world: World, placement: Placement) -> float:
+        goal = np.array([*placement.spot, placement.bottom])
+        hang = self._hang(world)
+        travel = self._travel_height(world, self._from, goal, hang)
+        return max(travel, placement.bottom + hang + 0.01)
+
+    def _release_height(self, world: World, placement: Placement) -> float:
+        lowest = float(world.boxes(self._object).bounds()[0][2])
+        hang = float(world.robot.position[2]) - lowest
+        return max(placement.bottom + hang, placement.fingers + TIP_BELOW_SITE)
+
+    def _travel_height(self, world: World, start: Array, goal: Array, hang: float) -> float:
+        """Height of the grip site at which nothing along the way from start to goal is touched."""
+        boxes = world.obstacles() if self._held_offset is None else world.obstacles(self._object)
+        if len(boxes) == 0:
+            return float(goal[2]) + hang + _CLEARANCE
+        corners = boxes.corners()
+        path = (goal - start)[:2]
+        along = np.clip(((boxes.centers - start)[:, :2] @ path) / max(float(path @ path), 1e-9), 0.0, 1.0)
+        nearest = start[:2] + along[:, None] * path
+        reach = np.linalg.norm(corners[..., :2] - boxes.centers[:, None, :2], axis=-1).max(axis=1)
+        aside = np.linalg.norm(boxes.centers[:, :2] - nearest, axis=1)
+        tops = corners[..., 2].max(axis=1)[aside < reach + _CORRIDOR]
+        top = float(tops.max()) if len(tops) else float(goal[2])
+        return top + hang + _CLEARANCE
+
+    def _carrying(self, verb: str) -> str:
+        relation = "into" if self._predicate[0] == "in" else "onto"
+        return f"{verb} the {_spoken(self._object)} {relation} the {_spoken(self._predicate[2])}"
+
+
+def _straight_down(world: World, name: str) -> Grasp:
+    """A blind grasp at the middle of an object, for when no candidate is free of collisions."""
+    low, high = world.boxes(name).bounds()
+    middle = (low + high) / 2.0
+    height = max(low[2] + TIP_BELOW_SITE, high[2] - PALM_ABOVE_SITE)
+    size = high - low
+    yaw = 0.0 if size[0] < size[1] else np.pi / 2.0
+    return Grasp(np.array([*middle[:2], height]), yaw, float(min(size[:2])), np.inf)
+
+
+def _spoken(name: str) -> str:
+    """``alphabet_soup_1`` → ``alphabet soup``; ``basket_1_contain_region`` → ``basket contain region``."""
+    return " ".join(word for word in name.split("_") if not word.isdigit())

@@ -1,0 +1,87 @@
+"""Where an object has to be let go so that `in` or `on` becomes true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmact_eval.errors import UsageError
+from mmact_eval.policies.expert.geometry import Array
+from mmact_eval.policies.expert.world import Predicate, Region, World
+
+_CLEARANCE = 0.012
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A goal for an object that hangs from the gripper.
+
+    Attributes:
+        spot: horizontal position (2,) m for the object's root body, which is what the predicates look at.
+        bottom: height in metres of the object's lowest point when it is let go.
+        fingers: lowest height that the finger tips may have then (the rim of a container), in metres.
+        gentle: whether the object is set down on a surface rather than dropped into a container.
+    """
+
+    spot: Array
+    bottom: float
+    fingers: float
+    gentle: bool
+
+
+def plan_placement(predicate: Predicate, world: World) -> Placement:
+    """The placement that makes ``in object region``, ``on object region`` or ``on object object`` true.
+
+    Raises:
+        UsageError: the predicate names things that are not in the scene, or a place that is closed above.
+    """
+    relation, name, target = predicate
+    for body in (name, target):
+        if body not in world.bodies and body not in world.regions:
+            raise UsageError(f"the expert finds no {body!r} in the scene (goal: {' '.join(predicate)})")
+    if target in world.regions:
+        region = world.regions[target]
+        _check_open_above(predicate, region, world)
+        if relation == "in":
+            _, top = world.boxes(region.parent).bounds() if region.parent else (None, region.position + region.extent)
+            return Placement(_free_spot(name, region, world), top[2] + _CLEARANCE, top[2] + _CLEARANCE, gentle=False)
+        spot, start = region.position[:2], region.position[2] + 0.05
+    else:
+        if relation == "in":
+            raise UsageError(f"the expert has no skill for 'in' an object without a region yet ({' '.join(predicate)})")
+        spot, start = world.bodies[target].position[:2], world.boxes(target).bounds()[1][2] + 0.01
+    surface = world.support_height(np.array([*spot, start]), name)
+    return Placement(spot, surface + 0.004, surface, gentle=True)
+
+
+def _check_open_above(predicate: Predicate, region: Region, world: World) -> None:
+    if not region.parent:
+        return
+    corners = world.boxes(region.parent).corners()
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    over = np.all((low[:, :2] < region.position[:2]) & (region.position[:2] < high[:, :2]), axis=1)
+    if (over & (low[:, 2] > region.position[2] + 0.01)).any():
+        raise UsageError(
+            f"the expert has no skill for {predicate[0]!r} with {region.name!r} yet: it only puts things down from "
+            "above, and this place is covered"
+        )
+
+
+def _free_spot(name: str, region: Region, world: World) -> Array:
+    """The middle of a region, or, if other objects are in there, the spot within it that is farthest from them."""
+    reach = region.extent
+    others = [
+        body.position[:2]
+        for body in world.bodies.values()
+        if body.movable
+        and body.name not in (name, region.parent)
+        and bool(np.all(np.abs(body.position - region.position) < reach + 0.02))
+    ]
+    middle: Array = region.position[:2]
+    if not others:
+        return middle
+    shifts = [np.array([x, y]) * reach[:2] for x in (0.0, -0.45, 0.45) for y in (0.0, -0.45, 0.45)]
+    spots = [middle + shift for shift in shifts]
+    distances = [min(float(np.linalg.norm(spot - other)) for other in others) for spot in spots]
+    return spots[int(np.argmax(distances))]

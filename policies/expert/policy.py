@@ -1,0 +1,84 @@
+"""The `expert` policy: solves tasks from simulator ground truth, to check an environment and to have something good.
+
+It outputs actions only and sees what `Observation.privileged` holds; it never touches the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmact_eval.errors import UsageError, did_you_mean
+from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, plan_chunk
+from mmact_eval.policies.expert.plan import Plan, check_goal
+from mmact_eval.policies.expert.world import World
+from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec
+from mmact_eval.types import Episode, PolicyOutput, Query
+
+ACTION = ActionSpec(
+    dim=7,
+    control="ee_delta_pose",
+    frame="base",
+    rotation="axis_angle",
+    gripper=f"{OPEN:g} open, {CLOSE:+g} close",
+    low=-1.0,
+    high=1.0,
+    hz=20.0,
+)
+
+
+class ExpertPolicy:
+    """Scripted pick and place on the true state, planned anew at every query.
+
+    Args:
+        chunk: the most actions returned for a query; shorter chunks correct more often and cost more queries.
+    """
+
+    def __init__(self, chunk: int = 5) -> None:
+        self.spec = PolicySpec(
+            name="expert", action=ACTION, chunk=chunk, privileged=True, deterministic=True, config={"chunk": chunk}
+        )
+        self._plans: dict[Episode, Plan] = {}
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        """Forget these episodes' progress."""
+        for episode in episodes:
+            self._plans.pop(episode, None)
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        """Answer each query by itself: (T, 7) float32 actions with 1 ≤ T ≤ chunk, and the sub-task in words.
+
+        Raises:
+            UsageError: the observation has no ground truth, or the goal needs a skill that the expert lacks.
+        """
+        return [self._answer(query) for query in queries]
+
+    def _answer(self, query: Query) -> PolicyOutput:
+        world = World(query.observation.privileged)
+        if query.index == 0:
+            check_goal(world)
+            self._plans[query.episode] = Plan()
+        command = self._plans.setdefault(query.episode, Plan()).next(world)
+        if command is None:
+            command = Command(world.robot.position, world.robot.rotation, OPEN, "done")
+        return PolicyOutput(actions=plan_chunk(world.robot, command, self.spec.chunk), text=command.text)
+
+
+def make_policy(env_spec: EnvSpec | None = None, **args: object) -> ExpertPolicy:
+    """Entry point of the policy ``expert``.
+
+    Args:
+        env_spec: what the environment offers; not needed, the action convention is fixed.
+        args: ``chunk`` (1 to 20, default 5).
+
+    Raises:
+        UsageError: an argument is unknown or out of range.
+    """
+    for name in args:
+        if name != "chunk":
+            raise UsageError(f'unknown argument "{name}" of policy "expert".{did_you_mean(name, ["chunk"])} Known: chunk')
+    chunk = args.get("chunk", 5)
+    if isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or not 1 <= chunk <= 20:
+        raise UsageError(f'policy "expert": chunk must be a whole number from 1 to 20, not {chunk!r}')
+    return ExpertPolicy(chunk=int(chunk))

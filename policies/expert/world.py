@@ -1,0 +1,171 @@
+"""A typed view of the simulator ground truth that an environment puts into `Observation.privileged`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mmact_eval.errors import UsageError
+from mmact_eval.policies.expert.geometry import Array, Boxes
+
+Predicate = tuple[str, ...]
+ROOM = ""
+"""Owner of the boxes that belong to no object or fixture: floor, table, walls."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """An object or a fixture: where its root body is. The benchmark's predicates look at this position."""
+
+    name: str
+    movable: bool
+    position: Array
+    rotation: Array
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box-shaped site: where things are to be put. `parent` is the object or fixture it belongs to, "" if none."""
+
+    name: str
+    position: Array
+    rotation: Array
+    half_size: Array
+    parent: str
+
+    @property
+    def extent(self) -> Array:
+        """Half sizes (3,) along the world axes, the way the benchmark's `in` computes them."""
+        extent: Array = np.abs(self.rotation @ self.half_size)
+        return extent
+
+
+@dataclass(frozen=True)
+class Robot:
+    """Gripper pose and velocity (grip site; x is the closing direction, z points out of the hand), fingers, contacts.
+
+    Attributes:
+        opening: distance between the finger pads in metres, 0 closed, about 0.08 open.
+        touching: for the left and the right finger, the names of the objects and fixtures that it touches.
+    """
+
+    position: Array
+    rotation: Array
+    velocity: Array
+    opening: float
+    touching: tuple[frozenset[str], frozenset[str]]
+
+    def pinches(self, name: str) -> bool:
+        """Whether both fingers touch this object."""
+        return name in self.touching[0] and name in self.touching[1]
+
+
+class World:
+    """One moment of the scene.
+
+    Args:
+        scene: what `mmact_eval.envs.libero.scene.SceneReader.read` returns.
+
+    Raises:
+        UsageError: there is no scene, or it lacks what the expert needs.
+    """
+
+    def __init__(self, scene: Mapping[str, Any] | None) -> None:
+        if scene is None:
+            raise UsageError(
+                "the expert needs the simulator's ground truth, and this environment gives none; use it on LIBERO suites"
+            )
+        missing = [key for key in ("time", "goal", "bodies", "boxes", "regions", "robot") if key not in scene]
+        if missing:
+            raise UsageError(f"the expert cannot read this environment's ground truth: it lacks {', '.join(missing)}")
+        self._scene = scene
+        self.time = float(scene["time"])
+        self.goal: tuple[Predicate, ...] = tuple(
+            tuple(str(word).lower() if place == 0 else str(word) for place, word in enumerate(predicate))
+            for predicate in scene["goal"]
+        )
+        holds = scene.get("goal_holds", ())
+        self._holds = dict(zip(self.goal, (bool(value) for value in holds), strict=False))
+        robot = scene["robot"]
+        contacts = robot["finger_contacts"]
+        self.robot = Robot(
+            position=np.asarray(robot["eef_position"], dtype=float),
+            rotation=np.asarray(robot["eef_rotation"], dtype=float),
+            velocity=np.asarray(robot["eef_velocity"], dtype=float),
+            opening=float(np.abs(robot["gripper_qpos"]).sum()),
+            touching=(frozenset(contacts["left"]), frozenset(contacts["right"])),
+        )
+
+    def holds(self, predicate: Predicate) -> bool:
+        """Whether a goal predicate is true now, by the benchmark's own check; false if that is not known."""
+        return self._holds.get(predicate, False)
+
+    @cached_property
+    def bodies(self) -> dict[str, Body]:
+        """All objects and fixtures by name."""
+        return {
+            name: Body(
+                name=name,
+                movable=body["kind"] == "object",
+                position=np.asarray(body["position"], dtype=float),
+                rotation=np.asarray(body["rotation"], dtype=float),
+            )
+            for name, body in self._scene["bodies"].items()
+        }
+
+    @cached_property
+    def regions(self) -> dict[str, Region]:
+        """All regions by name."""
+        return {
+            name: Region(
+                name=name,
+                position=np.asarray(region["position"], dtype=float),
+                rotation=np.asarray(region["rotation"], dtype=float),
+                half_size=np.asarray(region["half_size"], dtype=float),
+                parent=str(region["parent"]),
+            )
+            for name, region in self._scene["regions"].items()
+        }
+
+    @cached_property
+    def all_boxes(self) -> Boxes:
+        """Collision boxes of everything but the robot; `owner_of_box` says whose they are."""
+        boxes = self._scene["boxes"]
+        return Boxes(
+            np.asarray(boxes["centers"], dtype=float),
+            np.asarray(boxes["rotations"], dtype=float),
+            np.asarray(boxes["half_sizes"], dtype=float),
+        )
+
+    @cached_property
+    def owner_of_box(self) -> np.ndarray[Any, np.dtype[np.str_]]:
+        """Name of the owner of each of `all_boxes`, (N,)."""
+        boxes = self._scene["boxes"]
+        return np.asarray(boxes["owner_names"], dtype=np.str_)[np.asarray(boxes["owners"])]
+
+    def boxes(self, owner: str) -> Boxes:
+        """Collision boxes of one object or fixture, or of the room (`ROOM`)."""
+        return self.all_boxes.pick(self.owner_of_box == owner)
+
+    def obstacles(self, *excluded: str) -> Boxes:
+        """Collision boxes of all objects and fixtures but the excluded ones; the room is left out too."""
+        return self.all_boxes.pick(~np.isin(self.owner_of_box, [ROOM, *excluded]))
+
+    def support_height(self, center: Array, excluded: str, radius: float = 0.02) -> float:
+        """Height of the highest surface under a point (3,), among everything but `excluded`.
+
+        Raises:
+            UsageError: there is nothing underneath.
+        """
+        boxes = self.all_boxes.pick(self.owner_of_box != excluded)
+        corners = boxes.corners()
+        low, high = corners.min(axis=1), corners.max(axis=1)
+        under = np.all((low[:, :2] - radius < center[:2]) & (center[:2] < high[:, :2] + radius), axis=1)
+        under &= high[:, 2] < center[2]
+        if not under.any():
+            raise UsageError(f"the expert found no surface under {excluded!r}: the scene is not one it understands")
+        return float(high[under, 2].max())

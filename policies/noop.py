@@ -1,0 +1,53 @@
+"""The policy that does nothing: the floor of every table, and the cheapest load for a benchmark of the simulator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmact_eval.policies._args import check_cameras, check_chunk
+from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec
+from mmact_eval.types import Episode, PolicyOutput, Query
+
+
+class NoopPolicy:
+    """Answers every query with zeros and, where the action ends in a gripper, an open one."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        self.spec = spec
+        self._actions = np.zeros((spec.chunk, spec.action.dim), np.float32)
+        if spec.action.gripper:
+            self._actions[:, -1] = _open_value(spec.action)
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        """Nothing is remembered between queries."""
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        """A (chunk, D) float32 answer for each query."""
+        return [PolicyOutput(self._actions.copy()) for _ in queries]
+
+
+def make_policy(env_spec: EnvSpec, chunk: int = 8, cameras: str | Sequence[str] = ()) -> NoopPolicy:
+    """Entry point ``noop``.
+
+    Zeros hold still where actions are deltas; where they are absolute poses or joint positions they do not.
+
+    Args:
+        env_spec: the environment; its action convention becomes the policy's.
+        chunk: actions in an answer, ≥ 1.
+        cameras: images to ask for and ignore: ``all``, names with commas or a list; none by default.
+
+    Raises:
+        UsageError: a value that makes no sense.
+    """
+    chunk, names = check_chunk("noop", chunk), check_cameras("noop", cameras, env_spec)
+    config = {"chunk": chunk, "cameras": names}
+    return NoopPolicy(PolicySpec(name="noop", action=env_spec.action, chunk=chunk, cameras=names, config=config))
+
+
+def _open_value(action: ActionSpec) -> float:
+    """The number that stands before "open" in the gripper's description; the lowest value if none does."""
+    found = re.search(r"([-+]?\d+(?:\.\d+)?)\s*:?\s*open", action.gripper.replace("−", "-"))
+    return float(found[1]) if found else action.low

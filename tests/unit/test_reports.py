@@ -1,0 +1,232 @@
+"""Summaries and the reports made of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmact_eval.errors import UsageError
+from mmact_eval.reports import csv, markdown
+from mmact_eval.stats import clopper_pearson
+from mmact_eval.summary import summarize
+from mmact_eval.types import Episode, EpisodeResult, Outcome
+
+MANIFEST: dict[str, Any] = {
+    "schema": 1,
+    "suite": {"name": "toy", "title": "Toy point reacher"},
+    "protocol": {"max_steps": 60, "seed_mode": "episode", "cameras": ["top", "side"], "replan": None},
+    "policy": {"name": "random", "checkpoint": "", "args": {"chunk": 4}},
+    "env": {"name": "toy", "not_real": ""},
+    "tasks": ["place_cup", "lift_pot"],
+    "versions": {"mmact-eval": "0.1.0", "python": "3.11.2"},
+    "fingerprint": "abcd1234",
+    "seed": 7,
+    "episodes_planned": 20,
+    "host": {"gpu": "", "cpu": "a processor"},
+    "gl": {"gl": "osmesa"},
+    "created": "2025-01-01T00:00:00+00:00",
+    "command": ["mmact-eval", "run", "--suite", "toy"],
+}
+
+
+def result(task: str, init_state: int, outcome: Outcome, **rest: Any) -> EpisodeResult:
+    values = {"steps": 30, "queries": 4, "seconds": 2.0, "latencies": (0.01, 0.02, 0.03, 0.04)}
+    if outcome == "error":
+        values |= {"steps": 5, "seconds": 900.0, "error_kind": "environment", "error": "RuntimeError: boom"}
+    return EpisodeResult(Episode("toy", task, init_state, 7), outcome, **{**values, **rest})
+
+
+def some_results(errors: int = 2) -> list[EpisodeResult]:
+    """Ten of each task: 8 and 4 successes, the last `errors` of lift_pot errors."""
+    cup = [result("place_cup", i, "success" if i < 8 else "failure", steps=20 + i) for i in range(10)]
+    pot = [result("lift_pot", i, "success" if i < 4 else "failure") for i in range(10 - errors)]
+    return cup + pot + [result("lift_pot", i, "error") for i in range(10 - errors, 10)]
+
+
+def test_errors_are_apart_and_the_total_is_pooled() -> None:
+    summary = summarize(some_results(), MANIFEST)
+    cup, pot = summary.rows
+    assert [row.task for row in summary.rows] == ["place_cup", "lift_pot"]
+    assert (pot.asked, pot.episodes, pot.completed, pot.successes, pot.errors) == (10, 10, 8, 4, 2)
+    assert (pot.rate, pot.rate_all) == (0.5, 0.4)
+    assert (pot.low, pot.high) == clopper_pearson(4, 8)
+    assert (pot.steps, pot.seconds) == (30.0, 2.0)
+    assert (cup.steps_success, cup.steps) == (23.5, 24.5)
+    total = summary.total
+    assert (total.task, total.asked, total.successes, total.completed) == ("", 20, 12, 18)
+    assert total.rate == pytest.approx(12 / 18)
+    assert summary.task_mean == pytest.approx((0.8 + 0.5) / 2)
+    assert (total.queries, total.latency_p50) == (80, pytest.approx(25.0))
+    assert [error.episode.init_state for error in summary.errors] == [8, 9]
+
+
+OUTCOMES = st.sampled_from(["success", "failure", "error"])
+
+
+@given(st.dictionaries(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), OUTCOMES), st.randoms())
+def test_counts_add_up_in_any_order(outcomes: dict[tuple[str, int], Outcome], rng: random.Random) -> None:
+    results = [result(task, i, outcome) for (task, i), outcome in outcomes.items()]
+    summary = summarize(results, {})
+    rng.shuffle(results)
+    again = summarize(results, {})
+    assert again.to_json() == summary.to_json()
+    assert markdown.render(again) == markdown.render(summary)
+    total = summary.total
+    for name in ("episodes", "successes", "errors", "completed", "queries"):
+        assert getattr(total, name) == sum(getattr(row, name) for row in summary.rows)
+    if total.completed:
+        assert 0 <= total.low <= total.rate <= total.high <= 1
+        assert total.rate_all <= total.rate
+    json.dumps(summary.to_json(), allow_nan=False)
+
+
+def test_of_two_results_for_an_episode_the_later_counts() -> None:
+    summary = summarize([result("place_cup", 0, "error"), result("place_cup", 0, "success")], {})
+    assert (summary.total.episodes, summary.total.errors, summary.total.successes) == (1, 0, 1)
+
+
+def test_tasks_without_results_are_rows_and_unfinished_runs_say_so() -> None:
+    summary = summarize([result("place_cup", 0, "success")], MANIFEST)
+    assert [(row.task, row.asked, row.episodes) for row in summary.rows] == [("place_cup", 10, 1), ("lift_pot", 10, 0)]
+    assert math.isnan(summary.rows[1].rate)
+    assert (summary.rows[1].low, summary.rows[1].high) == (0.0, 1.0)
+    assert summary.task_mean == 1.0
+    assert "19 of 20 episodes have no result yet" in markdown.render(summary)
+
+
+def test_reports_show_what_was_run() -> None:
+    text = markdown.render(summarize(some_results(errors=0), MANIFEST))
+    assert text.startswith("# Toy point reacher: random\n")
+    facts = cells(text, "## What was run")
+    for line in (
+        ["Policy arguments", "chunk=4"], ["Checkpoint", "none"], ["Seed", "7"], ["Max steps", "60"],
+        ["Seed mode", "episode"], ["Cameras on offer", "top, side"], ["Protocol fingerprint", "abcd1234"],
+        ["GPU", "none"], ["Rendering", "gl=osmesa"], ["Command", "mmact-eval run --suite toy"],
+    ):  # fmt: skip
+        assert line in facts
+    assert ["python", "3.11.2"] in cells(text, "## Versions")
+    assert "Clopper–Pearson" in text
+    for absent in ("Not the real thing", "## Errors", "rate over all", "unweighted", "Note."):
+        assert absent not in text
+
+
+def test_the_table_has_the_numbers() -> None:
+    text = markdown.render(summarize(some_results(), MANIFEST))
+    table = cells(text, "## Results")
+    assert table[0] == ["task", "success", "rate", "95 % interval", "errors", "rate over all",
+                        "steps", "steps to success", "latency p50 / p95"]  # fmt: skip
+    assert ["lift_pot", "4/8", "50.0 %", "15.7–84.3 %", "2", "40.0 %", "30.0", "30.0", "25.0 / 40.0 ms"] in table
+    assert table[-1][:3] == ["**total**", "**12/18**", "**66.7 %**"]
+    assert "unweighted mean over tasks 65.0 %" in text
+    assert "2 episodes were errors" in text
+    assert ["toy/lift_pot/init8/seed7", "environment", "1", "RuntimeError: boom"] in cells(text, "## Errors")
+
+
+def test_what_is_not_real_is_said_first() -> None:
+    manifest = {
+        **MANIFEST,
+        "policy": {"name": "expert", "privileged": True, "not_real": "random weights"},
+        "env": {"name": "toy", "not_real": "proxy assets."},
+    }
+    summary = summarize(some_results(), manifest)
+    assert summary.not_real == (
+        "Policy expert: random weights.",
+        "Policy expert uses simulator ground truth, which no real policy has.",
+        "Environment toy: proxy assets.",
+    )
+    text = markdown.render(summary)
+    assert text.index("Not the real thing") < text.index("success")
+    assert all(sentence in text for sentence in summary.not_real)
+    assert set(csv.table(summary)["not_real"]) == {" ".join(summary.not_real)}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [{}, {"suite": "toy"}, {"policy": None, "seed": None, "versions": [], "host": "box"}, {"tasks": 3, "command": 4},
+     {"episodes_planned": "many", "tasks": [{"name": "lift_pot"}, {}]}, {"fingerprint": ["odd"], "gl": "egl"}],
+)  # fmt: skip
+def test_a_report_comes_out_of_any_manifest(manifest: dict[str, Any], tmp_path: Path) -> None:
+    for results in ([], some_results()):
+        summary = summarize(results, manifest)
+        (file,) = markdown.write(summary, tmp_path)
+        assert "None" not in file.read_text()
+        assert len(pd.read_csv(csv.write(summary, tmp_path)[0])) == len(summary.rows) + 1
+
+
+def test_facts_are_found_in_a_nested_fingerprint() -> None:
+    nested = {key: MANIFEST[key] for key in ("suite", "protocol", "policy", "seed", "versions")}
+    summary = summarize([], {"fingerprint": nested})
+    assert (summary.suite, summary.policy, summary.versions["python"]) == ("toy", "random", "3.11.2")
+    assert summary.provenance["Max steps"] == "60"
+    assert re.fullmatch("[0-9a-f]{12}", summary.provenance["Protocol fingerprint"])
+
+
+def test_planned_episodes_may_be_given_for_each_task() -> None:
+    summary = summarize(some_results(), {**MANIFEST, "episodes_planned": {"place_cup": 10, "lift_pot": 15}})
+    assert [row.asked for row in summary.rows] == [10, 15]
+    assert summary.total.asked == 25
+
+
+def test_csv_has_a_line_for_each_task_and_one_for_the_suite(tmp_path: Path) -> None:
+    summary = summarize(some_results(), MANIFEST)
+    (file,) = csv.write(summary, tmp_path / "new" / "folder")
+    frame = pd.read_csv(file)
+    assert list(frame["level"]) == ["task", "task", "suite"]
+    assert list(frame["task"].fillna("")) == ["place_cup", "lift_pot", ""]
+    assert list(frame["successes"]) == [8, 4, 12]
+    assert frame["rate"].iloc[2] == summary.total.rate
+    assert frame["rate_low"].iloc[0] == summary.rows[0].low
+    assert frame["rate_task_mean"].isna().tolist() == [True, True, False]
+    documented = set(re.findall(r"\b[a-z0-9_]+\b", csv.__doc__ or ""))
+    assert set(frame.columns) <= documented
+
+
+@given(st.text(max_size=60), st.text(max_size=400))
+def test_odd_text_stays_in_its_cell(name: str, message: str) -> None:
+    odd = EpisodeResult(Episode("toy", name, 0, 0), "error", error_kind="crash", error=message)
+    text = markdown.render(summarize([odd], {"policy": {"name": name}}))
+    for heading, columns in (("## Results", 9), ("## Errors", 4)):
+        assert {len(row) for row in cells(text, heading)} == {columns}
+    table = csv.table(summarize([odd], {}))
+    assert table["task"].iloc[0] == name
+
+
+def test_raw_tables_are_aligned_and_names_readable() -> None:
+    text = markdown.render(summarize(some_results(), MANIFEST))
+    for heading in ("## Results", "## Errors", "## What was run"):
+        widths = {len(line) for line in lines(text, heading)}
+        assert len(widths) == 1
+    assert "place_cup" in text
+    assert markdown._cell("a_b *c* _d_ <e> &amp; | \\ x & y") == r"a_b \*c\* \_d\_ \<e> \&amp; \| \\ x & y"
+
+
+def test_text_that_utf8_cannot_hold_does_not_stop_a_report(tmp_path: Path) -> None:
+    odd = result("place_cup", 0, "error", error="no file \udcff")
+    (file,) = markdown.write(summarize([odd], MANIFEST), tmp_path)
+    assert "no file \\udcff" in file.read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write the report"):
+        markdown.write(summarize([], {}), tmp_path / "file")
+
+
+def lines(text: str, heading: str) -> list[str]:
+    part = text.split(f"\n{heading}\n\n")[1].split("\n\n")[0]
+    return part.splitlines()
+
+
+def cells(text: str, heading: str) -> list[list[str]]:
+    """The rows of the table under a heading, without the rule."""
+    table = [re.split(r"(?<!\\)(?:\\\\)*\|", line) for line in lines(text, heading)]
+    return [[cell.strip() for cell in row[1:-1]] for number, row in enumerate(table) if number != 1]

@@ -1,0 +1,124 @@
+"""The run folder keeps what is done, whatever happens to the process, the disk or the files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmact_eval.errors import RunAborted, RunFolderError
+from mmact_eval.provenance import differences, digest
+from mmact_eval.store import RunFolder, read_episodes
+from mmact_eval.types import Episode, EpisodeResult
+
+
+def result(init_state: int = 0, **changes: object) -> EpisodeResult:
+    values: dict[str, object] = {"outcome": "success", "steps": 7, "scene_hash": "ab", "final_hash": "cd"}
+    return EpisodeResult(Episode("toy", "easy", init_state, 0), **{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_results_survive_reopening_and_the_later_line_counts(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as store:
+        store.open_episodes()
+        store.append(result(0, outcome="error", error_kind="crash"))
+        store.append(result(1))
+        store.append(result(0))
+    with RunFolder(tmp_path) as store:
+        done = store.open_episodes()
+    assert {episode.init_state: r.outcome for episode, r in done.items()} == {0: "success", 1: "success"}
+
+
+def test_a_line_cut_in_half_is_set_aside_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as store:
+        store.open_episodes()
+        store.append(result(0))
+    whole = (tmp_path / "episodes.jsonl").read_bytes()
+    (tmp_path / "episodes.jsonl").write_bytes(whole + whole[: len(whole) // 2])
+    with RunFolder(tmp_path) as store:
+        assert len(store.open_episodes()) == 1
+        store.append(result(1))
+    done, warnings = read_episodes(tmp_path)
+    assert len(done) == 2
+    assert warnings == []
+    assert (tmp_path / "episodes.damaged").read_bytes().startswith(b'{"suite"')
+
+
+def test_a_damaged_line_in_the_middle_is_named_and_costs_only_itself(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as store:
+        store.open_episodes()
+        for i in range(3):
+            store.append(result(i))
+    lines = (tmp_path / "episodes.jsonl").read_text().splitlines()
+    lines[1] = lines[1][:20]
+    (tmp_path / "episodes.jsonl").write_text("\n".join(lines) + "\n")
+    done, warnings = read_episodes(tmp_path)
+    assert {episode.init_state for episode in done} == {0, 2}
+    assert "episodes.jsonl:2" in warnings[0]
+
+
+def test_two_runs_on_one_folder_are_refused(tmp_path: Path) -> None:
+    with RunFolder(tmp_path), pytest.raises(RunFolderError, match="in use by process"):
+        RunFolder(tmp_path)
+    RunFolder(tmp_path).__exit__(None, None, None)  # free again
+
+
+def test_another_protocol_is_refused_with_the_difference(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as store:
+        store.open_manifest({"fingerprint": {"protocol": {"max_steps": 280}, "seed": 0}})
+    with RunFolder(tmp_path) as store:
+        store.open_manifest({"fingerprint": {"seed": 0, "protocol": {"max_steps": 280}}})
+        with pytest.raises(RunFolderError, match=r"protocol.max_steps: 280 → 100"):
+            store.open_manifest({"fingerprint": {"protocol": {"max_steps": 100}, "seed": 0}})
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunFolderError, match="--out"):
+        RunFolder(tmp_path / "file" / "run")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs privileges")
+    yield mount
+    subprocess.run(["umount", mount], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing_written(small_disk: Path) -> None:
+    written = 0
+    with RunFolder(small_disk) as store:
+        store.open_episodes()
+        with pytest.raises(RunAborted, match="No space left"):
+            for i in range(1000):
+                store.append(result(i, error="x" * 500))
+                written += 1
+    done, warnings = read_episodes(small_disk)
+    assert len(done) == written > 10
+    assert warnings == []
+
+
+@given(
+    st.floats(0, 1e6),
+    st.text(max_size=200),
+    st.sampled_from(["success", "failure", "error"]),
+    st.lists(st.floats(0, 100), max_size=5),
+)
+def test_results_round_trip_through_json(seconds: float, error: str, outcome: str, latencies: list[float]) -> None:
+    before = result(3, outcome=outcome, error=error, seconds=seconds, latencies=tuple(round(x, 6) for x in latencies))
+    assert EpisodeResult.from_json(json.loads(json.dumps(before.to_json()))) == before
+
+
+def test_digest_ignores_the_order_of_keys() -> None:
+    assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
+
+
+def test_differences_name_what_is_only_on_one_side() -> None:
+    assert differences({"a": 1}, {"b": 2}) == ["a: 1 → (absent)", "b: (absent) → 2"]
