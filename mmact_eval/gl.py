@@ -250,6 +250,8 @@ def _probe(gl: str, timeout: float) -> BackendCheck:
         # Printed before the interpreter tears down GL, which some drivers do not survive.
         works = "renderer:" in done.stdout
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        if last.startswith("AttributeError: 'NoneType'"):
+            last = "its library is not installed"  # that is how PyOpenGL puts it
         detail = done.stdout.partition("renderer:")[2].strip() if works else last
     except subprocess.TimeoutExpired:
         works, detail = False, f"no picture within {timeout:g} s"

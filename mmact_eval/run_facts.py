@@ -24,17 +24,21 @@ _UNITS = {"rotation": "°", "episode_timeout": " s", "resolution": " px"}
 
 
 class RunFacts:
-    """A manifest, read forgivingly.
+    """A manifest and the run's sessions, read forgivingly.
 
-    What stands at the manifest's top level is believed first, then what its ``fingerprint`` holds.
+    What stands at the manifest's top level is believed first, then what its ``fingerprint`` holds. What was asked last
+    (``tasks``, ``episodes_planned``) is in the last session that says so: a run may be continued with more episodes.
 
     Attributes:
         suite, title, policy: names, "" if not known.
         tasks: task names in the benchmark's order, empty if not known.
     """
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
-        self._manifest = manifest
+    def __init__(self, manifest: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]] = ()) -> None:
+        asked = [{k: s[k] for k in ("tasks", "episodes_planned") if s.get(k)} for s in sessions]
+        self._manifest = {**manifest, **next((found for found in reversed(asked) if found), {})}
+        self._sessions = sessions
+        manifest = self._manifest
         suite = self._section("suite")
         self.suite = _text(suite.get("name"))
         self.title = _text(suite.get("title"))
@@ -87,11 +91,14 @@ class RunFacts:
             if protocol.get(key) is not None:
                 facts[label] = _text(protocol[key]) + _UNITS.get(key, "")
         command = self._manifest.get("command")
+        gpus = self._machines("gpus") or host.get("gpu") or host.get("gpus")
+        seen = bool(self._machines("cpu")) or bool({"gpu", "gpus"} & set(host))
         facts |= {
             "Protocol fingerprint": self.fingerprint(),
-            "GPU": host.get("gpu") or host.get("gpus") or ("none" if {"gpu", "gpus"} & set(host) else ""),
-            "CPU": host.get("cpu"),
-            "Rendering": self._section("gl") or self._top("gl"),
+            "GPU": gpus or ("none" if seen else ""),
+            "CPU": self._machines("cpu") or host.get("cpu"),
+            "Rendering": self._of_sessions("prepared") or self._section("gl") or self._top("gl"),
+            "Workers": self._of_sessions("options", "workers"),
             "Created": self._manifest.get("created"),
             "Command": shlex.join(map(str, command)) if isinstance(command, list | tuple) else command,
         }
@@ -99,7 +106,7 @@ class RunFacts:
 
     def fingerprint(self) -> str:
         """The protocol fingerprint as a short hash; "" if there is none."""
-        found = self._manifest.get("fingerprint")
+        found = self._manifest.get("digest") or self._manifest.get("fingerprint")
         if isinstance(found, Mapping):
             from mmact_eval.provenance import digest
 
@@ -110,9 +117,27 @@ class RunFacts:
         """Package → version, of the environment and of everything recorded."""
         host = self._section("host")
         packages = host.get("packages")
-        found = {"python": host.get("python"), **(packages if isinstance(packages, Mapping) else {})}
+        found = {
+            "python": self._machines("python") or host.get("python"),
+            **(packages if isinstance(packages, Mapping) else {}),
+        }
         found |= self._section("versions")
         return {_text(name): _text(found[name]) for name in sorted(found, key=str) if _text(found[name])}
+
+    def _machines(self, key: str) -> str:
+        return self._of_sessions("machine", key)
+
+    def _of_sessions(self, *keys: str) -> str:
+        """What the sessions say under these keys: each distinct answer once, the latest last, with semicolons."""
+        texts: dict[str, None] = {}
+        for session in self._sessions:
+            value: Any = session
+            for key in keys:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            text = _text(value)
+            texts.pop(text, None)
+            texts[text] = None
+        return "; ".join(filter(None, texts))
 
     def _top(self, key: str) -> Any:
         fingerprint = self._manifest.get("fingerprint")

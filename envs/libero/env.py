@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.envs.libero.angles import axis_angle
 from mmact_eval.envs.libero.catalog import LiberoTask
 from mmact_eval.envs.libero.seeding import SceneDrawer
 from mmact_eval.envs.libero.simulation import Simulation
-from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, env_spec
+from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, STATE_LIMITS, env_spec
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.suite import Suite
@@ -207,16 +207,13 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
     def _observation_space(self) -> gymnasium.spaces.Dict:
         box, dictionary = gymnasium.spaces.Box, gymnasium.spaces.Dict
         words = self.task.instruction
-        cameras = {camera: self.interface.cameras[camera] for camera in self._needs.cameras}
-        return dictionary(
-            {
-                "images": dictionary({name: box(0, 255, (*size, 3), np.uint8) for name, size in cameras.items()}),
-                "state": dictionary(
-                    {key: box(-np.inf, np.inf, (spec.dim,), np.float64) for key, spec in self.interface.state.items()}
-                ),
-                "instruction": gymnasium.spaces.Text(len(words), min_length=len(words), charset=frozenset(words)),
-            }
-        )
+        images = {camera: box(0, 255, (*self.interface.cameras[camera], 3), np.uint8) for camera in self._needs.cameras}
+        state = {
+            key: box(-STATE_LIMITS[key], STATE_LIMITS[key], (spec.dim,), np.float64)
+            for key, spec in self.interface.state.items()
+        }
+        text = gymnasium.spaces.Text(len(words), min_length=len(words), charset=frozenset(words))
+        return dictionary({"images": dictionary(images), "state": dictionary(state), "instruction": text})
 
     def _as_dict(self, observation: Observation) -> Obs:
         return {
@@ -224,16 +221,3 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
             "state": dict(observation.state),
             "instruction": observation.instruction,
         }
-
-
-def axis_angle(quat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation axis times angle (rad) of a quaternion xyzw, with the arithmetic of robosuite's `quat2axisangle`.
-
-    It is what policies for LIBERO were trained on: the angle runs from 0 to 2π, and −q gives another vector than q.
-    """
-    w = min(1.0, max(-1.0, float(quat[3])))
-    sine = np.sqrt(1.0 - w * w)
-    if math.isclose(sine, 0.0):
-        return np.zeros(3)
-    vector: NDArray[np.float64] = (quat[:3] * 2.0 * math.acos(w)) / sine
-    return vector

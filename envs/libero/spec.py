@@ -31,6 +31,15 @@ STATE = {
     "joint_pos": StateSpec(7, "arm joint angles, rad"),
 }
 
+STATE_LIMITS = {
+    "eef_pos": 10.0,
+    "eef_quat": 1.01,
+    "eef_axis_angle": 6.3,
+    "gripper_qpos": 0.1,
+    "joint_pos": 10.0,
+}
+"""Absolute values that no number of a state vector exceeds, for Gymnasium's observation space."""
+
 
 def env_spec(suite: Suite) -> EnvSpec:
     """The spec of a suite's environments.
@@ -48,7 +57,7 @@ def env_spec(suite: Suite) -> EnvSpec:
     rotation = suite.protocol.rotation
     return EnvSpec(
         name="libero",
-        cameras={camera: (size, size) for camera in suite.protocol.cameras},
+        cameras=dict.fromkeys(suite.protocol.cameras, (size, size)),
         image_convention=f"rotated {rotation}°" if rotation else "as rendered, upside down",
         state=STATE,
         action=ACTION,

@@ -161,9 +161,7 @@ def _ours(
         env.close()
 
 
-def _theirs(
-    suite: Suite, task: Task, todo: Mapping[Episode, NDArray[np.float32]], seed: int
-) -> dict[Episode, Trace]:
+def _theirs(suite: Suite, task: Task, todo: Mapping[Episode, NDArray[np.float32]], seed: int) -> dict[Episode, Trace]:
     from mmact_eval.envs.libero.reference import UpstreamLoop
 
     args = catalog.LiberoArgs.of(suite)

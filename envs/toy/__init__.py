@@ -5,13 +5,14 @@ Everything but `make` answers without importing the simulator, so that listing a
 
 - ``args.py``: what a suite may write in ``env_args``, checked with clear messages;
 - ``world.py``: the "simulator": scenes, dynamics, pictures;
-- ``env.py``: the `gymnasium.Env` that the engine drives.
+- ``env.py``: the `gymnasium.Env` that the engine drives;
+- ``gym_ids.py``: its id, for people who want `gymnasium.make`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmact_eval.envs.toy.args import ToyArgs
 from mmact_eval.errors import UsageError, did_you_mean
@@ -86,31 +87,3 @@ class ToyPlugin:
 
 
 plugin = ToyPlugin()
-
-
-def make_gym(task: str = "easy", render_mode: str | None = None, **protocol: Any) -> ToyEnv:
-    """What ``gymnasium.make("mmact_eval/Toy-v0", task="hard", resolution=32)`` calls.
-
-    Args:
-        task: ``easy`` or ``hard``.
-        render_mode: ``rgb_array`` or None; pictures come from `render` either way.
-        protocol: fields of `mmact_eval.suite.Protocol` that differ from the suite ``toy``.
-    """
-    from mmact_eval.suite import Protocol, load_suite
-
-    suite = load_suite("toy")
-    suite = suite.model_copy(update={"protocol": Protocol(**{**suite.protocol.model_dump(), **protocol})})
-    if task not in INSTRUCTIONS:
-        raise UsageError(f'toy has no task "{task}".{did_you_mean(task, INSTRUCTIONS)}')
-    env = plugin.make(suite, Task(task, INSTRUCTIONS[task], INIT_STATES), Needs(cameras=suite.protocol.cameras))
-    env.render_mode = render_mode
-    return env
-
-
-def register() -> None:
-    """Register ``mmact_eval/Toy-v0``; `gymnasium` calls it through its entry point group ``gymnasium.envs``."""
-    from gymnasium.envs.registration import register as gym_register
-    from gymnasium.envs.registration import registry
-
-    if "mmact_eval/Toy-v0" not in registry:
-        gym_register(id="mmact_eval/Toy-v0", entry_point="mmact_eval.envs.toy:make_gym")

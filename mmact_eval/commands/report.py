@@ -21,6 +21,7 @@ Examples:
 def command(folders: tuple[Path, ...], formats: tuple[str, ...], out: Path | None) -> int:
     """Make tables from run folders: success rates with exact 95 % intervals, errors apart, latency, versions."""
     from mmact_eval import reporting
+    from mmact_eval.terminal_table import text_table
 
     for folder in folders:
         summary = reporting.summarize_folder(folder)
@@ -29,6 +30,6 @@ def command(folders: tuple[Path, ...], formats: tuple[str, ...], out: Path | Non
         else:
             target = out / "-".join(folder.parts[-2:])
         files = reporting.write_reports(summary, target, formats)
-        click.echo(reporting.text_table(summary))
+        click.echo(text_table(summary))
         click.echo("Wrote " + ", ".join(str(file) for file in files))
     return 0

@@ -149,10 +149,11 @@ def command(
 def _tell(outcome: Any) -> int:
     """Print the table and where things are; the exit code says whether every episode came to a result."""
     from mmact_eval import reporting
+    from mmact_eval.terminal_table import text_table
 
     summary = reporting.summarize_folder(outcome.folder)
     files = reporting.write_reports(summary, outcome.folder, ["csv", "markdown"])
-    click.echo(reporting.text_table(summary))
+    click.echo(text_table(summary))
     memory = outcome.engine.peak_memory_mib
     if memory:
         each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))

@@ -152,7 +152,7 @@ class PickPlace:
         placement = self._place(world)
         height = self._release_height(world, placement)
         stuck = world.time - self._since > 0.6 and abs(world.robot.velocity[2]) < 0.01
-        if world.robot.position[2] < height + 0.004 or stuck or self._overdue(world):
+        if world.robot.position[2] < height + (0.004 if placement.gentle else 0.015) or stuck or self._overdue(world):
             return self._enter("release", world)
         goal = self._over(world, placement, height)
         speed = 0.4 if placement.gentle else 1.0

@@ -65,7 +65,8 @@ def test_errors_are_apart_and_the_total_is_pooled() -> None:
     assert (total.task, total.asked, total.successes, total.completed) == ("", 20, 12, 18)
     assert total.rate == pytest.approx(12 / 18)
     assert summary.task_mean == pytest.approx((0.8 + 0.5) / 2)
-    assert (total.queries, total.latency_p50) == (80, pytest.approx(25.0))
+    assert total.queries == 80
+    assert total.latency_p50 == pytest.approx(25.0)
     assert [error.episode.init_state for error in summary.errors] == [8, 9]
 
 
@@ -168,6 +169,25 @@ def test_facts_are_found_in_a_nested_fingerprint() -> None:
     assert (summary.suite, summary.policy, summary.versions["python"]) == ("toy", "random", "3.11.2")
     assert summary.provenance["Max steps"] == "60"
     assert re.fullmatch("[0-9a-f]{12}", summary.provenance["Protocol fingerprint"])
+
+
+def test_sessions_tell_the_machines_and_what_was_asked_last() -> None:
+    box = {"cpu": "a processor", "gpus": [], "python": "3.12.1"}
+    sessions: list[dict[str, Any]] = [
+        {"machine": box, "prepared": {"gl": "egl"}, "options": {"workers": 2}, "episodes_planned": 4},
+        {"machine": {**box, "gpus": ["a card"]}, "prepared": {"gl": "egl"}, "options": {"workers": 4},
+         "episodes_planned": 40, "tasks": ["lift_pot", "place_cup"]},
+        {"machine": "odd"},
+    ]  # fmt: skip
+    manifest = {key: value for key, value in MANIFEST.items() if key not in ("host", "gl", "versions")}
+    summary = summarize(some_results(), manifest | {"digest": "00ff", "fingerprint": {"seed": 1}}, sessions)
+    assert [(row.task, row.asked) for row in summary.rows] == [("lift_pot", 20), ("place_cup", 20)]
+    facts = {key: summary.provenance[key] for key in ("GPU", "CPU", "Rendering", "Workers", "Protocol fingerprint")}
+    assert facts == {"GPU": "a card", "CPU": "a processor", "Rendering": "gl=egl", "Workers": "2; 4",
+                     "Protocol fingerprint": "00ff"}  # fmt: skip
+    assert summary.versions == {"python": "3.12.1"}
+    assert summarize(some_results(), manifest, sessions[:1]).total.asked == 20
+    assert summarize([], manifest, [{"machine": box}]).provenance["GPU"] == "none"
 
 
 def test_planned_episodes_may_be_given_for_each_task() -> None:

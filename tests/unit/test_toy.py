@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmact_eval.compat import mismatches
-from mmact_eval.envs.toy import plugin, register, world
+from mmact_eval.envs.toy import plugin, world
 from mmact_eval.envs.toy.env import ToyEnv
 from mmact_eval.errors import UsageError
 from mmact_eval.policies import toy as toy_policy
@@ -27,6 +27,7 @@ from mmact_eval.rollout import run_episode
 from mmact_eval.suite import Protocol, Suite
 from mmact_eval.types import Episode
 
+GYM_ID = "mmact_eval.envs.toy.gym_ids:mmact_eval/Toy-v0"
 PROTOCOL = Protocol(max_steps=60, settle_steps=2, cameras=("top", "side"), resolution=32)
 
 
@@ -46,7 +47,7 @@ def episode(task: str = "easy", init_state: int = 0, seed: int = 0) -> Episode:
 
 
 def right(steps: int) -> NDArray[np.float32]:
-    return np.tile(np.float32([1, 0]), (steps, 1))
+    return np.tile(np.array([1, 0], np.float32), (steps, 1))
 
 
 def test_suite_file_describes_what_the_plugin_offers() -> None:
@@ -60,21 +61,21 @@ def test_suite_file_describes_what_the_plugin_offers() -> None:
 
 @pytest.mark.parametrize("task", ["easy", "hard"])
 def test_passes_gymnasiums_checker(task: str) -> None:
-    register()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gym.make("mmact_eval/Toy-v0", task=task, render_mode="rgb_array", disable_env_checker=True)
+        env = gym.make(GYM_ID, task=task, render_mode="rgb_array", disable_env_checker=True)
         check_env(env.unwrapped)
     assert isinstance(env.unwrapped, Env)
 
 
 def test_gym_options_and_protocol_fields() -> None:
-    register()
-    env = gym.make("mmact_eval/Toy-v0", task="hard", resolution=32, max_steps=3, cameras=("side",))
+    env = gym.make(GYM_ID, task="hard", resolution=32, max_steps=3, cameras=("side",))
     observation, info = env.reset(seed=5, options={"init_state": 7})
     assert info["episode"] == "toy/hard/init7/seed5"
     assert {camera: image.shape for camera, image in observation["images"].items()} == {"side": (32, 32, 3)}
     assert [env.step(env.action_space.sample())[3] for _ in range(3)] == [False, False, True]
+    with pytest.raises(UsageError, match=r"protocol.max_steps"):
+        gym.make(GYM_ID, max_steps=0)
 
 
 @pytest.mark.parametrize("task", ["easy", "hard"])

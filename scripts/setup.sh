@@ -1,0 +1,80 @@
+# Makes the project ready to use: system libraries, .venv, the package in editable form. To be sourced; then
+#     setup_project libero          or          setup_project libero,dev
+# leaves the interpreter in $python. What is there already is left alone, so the second time takes a moment.
+# shellcheck shell=bash
+# PYTHON chooses the interpreter that .venv is made with (default: python3).
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=$root/.venv/bin/python
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+
+die() {
+    printf 'Error: %s\n' "$*" >&2
+    exit 1
+}
+
+# can_load LIBRARY: whether the dynamic linker finds it.
+can_load() { "$base_python" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1" 2>/dev/null; }
+
+# can_render: whether OSMesa is there, or a device EGL can render on.
+can_render() {
+    "$base_python" "$root/mmact_eval/gl_probe.py" 2>/dev/null | "$base_python" -c '
+import json, sys
+found = json.load(sys.stdin)
+sys.exit(not (found["osmesa"] or any(d["works"] and d["kind"] != "other" for d in found["egl"])))' 2>/dev/null
+}
+
+# Debian packages that are missing, one a line.
+missing_packages() {
+    can_load libGL.so.1 || echo libgl1                   # OpenCV links to it
+    can_load libgthread-2.0.so.0 || echo libglib2.0-0    # OpenCV too
+    if ! can_render; then
+        if ! command -v apt-cache >/dev/null || apt-cache show libosmesa6 >/dev/null 2>&1; then
+            echo libosmesa6
+        else
+            printf '%s\n' libegl1 libgl1-mesa-dri # where Mesa has dropped OSMesa
+        fi
+    fi
+    "$base_python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+install_system_packages() {
+    local packages as_root=()
+    # A fresh container has empty package lists; without them it cannot be known which packages exist.
+    mapfile -t packages < <(missing_packages)
+    ((${#packages[@]})) || return 0
+    local wish="apt-get install ${packages[*]}"
+    command -v apt-get >/dev/null || die "missing here: what Debian has as ${packages[*]}; install it and start again"
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null && sudo -n true 2>/dev/null || die "missing system packages; as root run: $wish"
+        as_root=(sudo)
+    fi
+    say "$wish"
+    "${as_root[@]}" apt-get update -qq || say "apt-get update failed; trying with the package lists there are"
+    mapfile -t packages < <(missing_packages)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        "${packages[@]}" >/dev/null || die "could not install system packages; as root run: apt-get install ${packages[*]}"
+}
+
+# setup_project EXTRAS
+setup_project() {
+    local extras=$1 stamp wanted
+    base_python=$(command -v "${PYTHON:-python3}") || die "no ${PYTHON:-python3} here; apt-get install python3"
+    "$base_python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        die "$base_python is $("$base_python" -V 2>&1); Python 3.10 or newer is needed (PYTHON=… chooses another)"
+    install_system_packages
+    if ! "$python" -c 'import pip' 2>/dev/null; then
+        say "making a virtual environment in .venv"
+        "$base_python" -m venv --clear "$root/.venv" || die "python3 -m venv failed; try: apt-get install python3-venv"
+    fi
+    # Extras and dependencies stand in pyproject.toml; the path is in the editable installation.
+    stamp=$root/.venv/.installed-$extras
+    wanted="$root $(cksum <"$root/pyproject.toml")"
+    if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+        say "pip install -e '.[$extras]' (LIBERO brings some 340 MiB of meshes and textures)"
+        "$python" -m pip install --quiet --disable-pip-version-check -e "$root[$extras]" ||
+            die "pip could not install the project; see above"
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
+}

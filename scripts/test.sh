@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Everything that is checked: style, types, the direction of dependencies, tests with rollouts on the real LIBERO.
+# Installs what is missing first. Arguments go to pytest: scripts/test.sh tests/unit -k suite
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+setup_project libero,dev
+
+failed=()
+check() {
+    say "$1"
+    "${@:2}" || failed+=("$1")
+}
+check "ruff check" "$python" -m ruff check .
+check "ruff format" "$python" -m ruff format --check .
+check "mypy" scripts/typecheck.sh "$python"
+# The direction of dependencies is tests/unit/test_architecture.py.
+check "pytest" "$python" -m pytest "$@"
+
+if ((${#failed[@]})); then
+    printf -v list ', %s' "${failed[@]}"
+    die "failed: ${list:2}"
+fi
+say "all checks passed"

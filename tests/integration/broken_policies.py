@@ -1,0 +1,89 @@
+"""Policies that do what policies should not; used by the engine's tests through ``file.py:attr``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmact_eval import Episode, PolicyOutput, PolicySpec, Query
+from mmact_eval.specs import EnvSpec
+
+Act = Callable[[Query], Any]
+
+
+class _Policy:
+    def __init__(self, spec: EnvSpec, act: Act, many: Callable[[Sequence[Query]], Any] | None = None) -> None:
+        self.spec = PolicySpec("broken", spec.action, chunk=1, replan=1)
+        self._act, self._many = act, many
+
+    def reset(self, episodes: Sequence[Episode]) -> None: ...
+
+    def act(self, queries: Sequence[Query]) -> Any:
+        return self._many(queries) if self._many else [self._act(query) for query in queries]
+
+
+def _always(actions: Any) -> Callable[[EnvSpec], _Policy]:
+    return lambda env_spec: _Policy(env_spec, lambda query: PolicyOutput(np.asarray(actions)))
+
+
+def _sometimes(bad: Any, init_state: int = 1) -> Callable[[EnvSpec], _Policy]:
+    def act(query: Query) -> PolicyOutput:
+        wrong = query.episode.init_state == init_state and query.index == 2
+        return PolicyOutput(np.array([bad if wrong else [0.1, 0.1]], np.float32))
+
+    return lambda env_spec: _Policy(env_spec, act)
+
+
+wrong_width = _always([[0.0, 0.0, 0.0]])
+flat = _always([0.0, 0.0])
+words = _always([["up", "down"]])
+nan = _sometimes([0.0, np.nan])
+infinite = _sometimes([np.inf, 0.0])
+
+
+def empty_chunk(env_spec: EnvSpec) -> _Policy:
+    return _Policy(env_spec, lambda query: PolicyOutput(np.zeros((0, 2), np.float32)))
+
+
+def too_few_outputs(env_spec: EnvSpec) -> _Policy:
+    return _Policy(env_spec, lambda query: None, many=lambda queries: [])
+
+
+def no_output(env_spec: EnvSpec) -> _Policy:
+    return _Policy(env_spec, lambda query: None)
+
+
+def raises(env_spec: EnvSpec) -> _Policy:
+    def act(query: Query) -> PolicyOutput:
+        if query.episode.init_state == 1:
+            raise RuntimeError("out of memory, say")
+        return PolicyOutput(np.zeros((1, 2), np.float32))
+
+    return _Policy(env_spec, act)
+
+
+def always_raises(env_spec: EnvSpec) -> _Policy:
+    def act(query: Query) -> PolicyOutput:
+        raise RuntimeError("no")
+
+    return _Policy(env_spec, act)
+
+
+def hangs(env_spec: EnvSpec) -> _Policy:
+    def act(query: Query) -> PolicyOutput:
+        if query.episode.init_state == 2:
+            time.sleep(3600)
+        return PolicyOutput(np.zeros((1, 2), np.float32))
+
+    return _Policy(env_spec, act)
+
+
+def slow(env_spec: EnvSpec) -> _Policy:
+    def act(queries: Sequence[Query]) -> list[PolicyOutput]:
+        time.sleep(0.01)
+        return [PolicyOutput(np.zeros((1, 2), np.float32)) for _ in queries]
+
+    return _Policy(env_spec, lambda query: None, many=act)
