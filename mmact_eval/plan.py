@@ -7,9 +7,22 @@ import random
 from collections.abc import Sequence
 
 from mmact_eval.errors import UsageError, did_you_mean
-from mmact_eval.protocols import Task
+from mmact_eval.protocols import EnvPlugin, Task
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
+
+
+def suite_tasks(plugin: EnvPlugin, suite: Suite) -> list[Task]:
+    """The tasks of a suite: those its file names, in its order, or all that the environment has for it.
+
+    Raises:
+        UsageError: the file names a task that does not exist.
+    """
+    found = {task.name: task for task in plugin.tasks(suite)}
+    for name in suite.tasks:
+        if name not in found:
+            raise UsageError(f'suite {suite.name}, tasks: there is no task "{name}".{did_you_mean(name, found)}')
+    return [found[name] for name in suite.tasks] if suite.tasks else list(found.values())
 
 
 def select_tasks(tasks: Sequence[Task], wanted: str | None) -> list[Task]:

@@ -74,7 +74,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
 
 def describe_env(spec: EnvSpec) -> dict[str, Any]:
     """The environment's side of a manifest."""
-    return _plain(asdict(spec))
+    described: dict[str, Any] = _plain(asdict(spec))
+    return described
 
 
 def machine() -> dict[str, Any]:

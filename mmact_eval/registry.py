@@ -115,7 +115,7 @@ def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> Poli
     found = (
         _from_file(target) if _is_file(target) else _from_module(target) if ":" in target else _load(POLICIES, target)
     )
-    policy = found if not callable(found) or _is_policy(found) else _call(target, found, args, env_spec)
+    policy: Policy = found if not callable(found) or _is_policy(found) else _call(target, found, args, env_spec)
     if not _is_policy(policy):
         raise UsageError(
             f'"{target}" gave {type(policy).__name__}, which is no policy: it needs `spec`, `reset(episodes)` and '

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmact_eval import registry
 from mmact_eval.errors import RunFolderError
-from mmact_eval.store import read_episodes, read_manifest
+from mmact_eval.store import read_episodes, read_manifest, read_sessions
 from mmact_eval.summary import Summary, summarize
 
 
@@ -18,7 +18,7 @@ def summarize_folder(folder: Path) -> Summary:
         RunFolderError: it is no run folder, or cannot be read.
     """
     results, _ = read_episodes(folder)
-    return summarize(list(results.values()), read_manifest(folder))
+    return summarize(results.values(), read_manifest(folder), read_sessions(folder))
 
 
 def write_reports(summary: Summary, folder: Path, formats: Iterable[str]) -> list[Path]:

@@ -15,11 +15,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.errors import PolicyContractError
+from mmact_eval.errors import EnvironmentFailure, PolicyContractError
 from mmact_eval.protocols import Env, Observer, Policy
 from mmact_eval.specs import PolicySpec
 from mmact_eval.suite import Protocol
-from mmact_eval.types import Episode, EpisodeResult, Outcome, PolicyOutput, Query
+from mmact_eval.types import Episode, EpisodeResult, Observation, Outcome, PolicyOutput, Query
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,17 @@ def checked_actions(output: PolicyOutput, dim: int) -> NDArray[np.float32]:
         row, column = np.argwhere(~np.isfinite(actions))[0]
         raise ValueError(f"action {row} of the chunk has {actions[row, column]} at position {column}")
     return actions.astype(np.float32, copy=False)
+
+
+def check_observation(observation: Observation) -> None:
+    """Refuse a state that is no number: a simulation that has blown up, say.
+
+    Raises:
+        EnvironmentFailure: names the state key.
+    """
+    for key, vector in observation.state.items():
+        if not np.isfinite(vector).all():
+            raise EnvironmentFailure(f'the environment\'s state "{key}" is {vector}; the simulation has broken down')
 
 
 class _Failed(Exception):
@@ -118,6 +129,8 @@ def run_episode(
 
         terminated = False
         while not terminated and steps < protocol.max_steps:
+            with _blame("environment", episode):
+                check_observation(observation)
             query = Query(observation, episode, queries)
             tick = time.perf_counter()
             with _blame("policy", episode):

@@ -11,7 +11,7 @@ from typing import Any
 from mmact_eval import compat, provenance, registry
 from mmact_eval.engine.local import EngineOptions, EngineReport, LocalEngine
 from mmact_eval.errors import RunFolderError
-from mmact_eval.plan import plan_episodes, select_tasks, shuffled
+from mmact_eval.plan import plan_episodes, select_tasks, shuffled, suite_tasks
 from mmact_eval.progress import Progress
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.specs import EnvSpec
@@ -91,7 +91,7 @@ def execute(request: RunRequest) -> RunOutcome:
     """
     suite = request.suite
     plugin = registry.env_plugin(suite.env)
-    tasks = select_tasks(plugin.tasks(suite), request.tasks)
+    tasks = select_tasks(suite_tasks(plugin, suite), request.tasks)
     planned = plan_episodes(suite, tasks, request.episodes or suite.protocol.episodes, request.seed)
     env_spec = plugin.spec(suite)
     policy = registry.make_policy(request.policy, request.policy_args, env_spec)

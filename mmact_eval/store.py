@@ -193,7 +193,7 @@ def read_episodes(path: Path) -> tuple[dict[Episode, EpisodeResult], list[str]]:
     """The last result of each episode of a run folder, and warnings about lines that could not be read."""
     file = path / "episodes.jsonl"
     done: dict[Episode, EpisodeResult] = {}
-    warnings = []
+    warnings: list[str] = []
     if not file.exists():
         return done, warnings
     with open(file, encoding="utf-8", errors="replace") as stream:

@@ -35,7 +35,7 @@ class Row:
         steps: mean environment steps of completed episodes.
         steps_success: mean environment steps of successes.
         queries: how often the policy was asked, all episodes together.
-        latency_p50, latency_p95: milliseconds from a query to its answer, over all queries.
+        latency_p50, latency_p95: milliseconds of the policy's call that answered a query, over all queries.
         seconds: mean wall-clock seconds of a completed episode.
     """
 

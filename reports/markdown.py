@@ -79,7 +79,7 @@ def _method(summary: Summary) -> str:
     )
     if summary.total.errors:
         text += '"Rate over all" counts an error as not solved. '
-    return text + "Steps are means; latency is from a query to its answer, waiting for a batch included."
+    return text + "Steps are means; latency is the duration of the policy's call that answered a query."
 
 
 def _errors(summary: Summary) -> str:

@@ -59,7 +59,7 @@ install_system_packages() {
 
 # setup_project EXTRAS
 setup_project() {
-    local extras=$1 stamp wanted
+    local extras=$1 stamp wanted quiet=()
     base_python=$(command -v "${PYTHON:-python3}") || die "no ${PYTHON:-python3} here; apt-get install python3"
     "$base_python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         die "$base_python is $("$base_python" -V 2>&1); Python 3.10 or newer is needed (PYTHON=… chooses another)"
@@ -73,7 +73,8 @@ setup_project() {
     wanted="$root $(cksum <"$root/pyproject.toml")"
     if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
         say "pip install -e '.[$extras]' (LIBERO brings some 340 MiB of meshes and textures)"
-        "$python" -m pip install --quiet --disable-pip-version-check -e "$root[$extras]" ||
+        [[ -t 1 ]] || quiet=(--quiet) # a person wants to see that something happens; a log does not
+        "$python" -m pip install "${quiet[@]}" --disable-pip-version-check -e "$root[$extras]" ||
             die "pip could not install the project; see above"
         printf '%s\n' "$wanted" >"$stamp"
     fi

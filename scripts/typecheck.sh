@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# mypy --strict over the whole import package, as it is when installed: the plug-in folders lie beside mmact_eval/ in
-# the checkout and become parts of it by setuptools' package-dir, which mypy cannot follow. So it gets a tree of links.
+# mypy --strict over the tests and the whole import package as it is when installed: the plug-in folders lie beside
+# mmact_eval/ in the checkout and become parts of it by setuptools' package-dir, which mypy cannot follow. So it gets a
+# tree of links.
 # Usage: scripts/typecheck.sh [PYTHON]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,5 +14,5 @@ ln -s "$PWD"/mmact_eval/* "$PWD"/{envs,policies,reports,suites} "$tree/mmact_eva
 
 # Paths as a person has them in the checkout.
 cd "$tree"
-"$python" -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p mmact_eval |
-    sed -E 's#^mmact_eval/(envs|policies|reports|suites)/#\1/#'
+"$python" -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache mmact_eval ../../tests |
+    sed -E 's#^mmact_eval/(envs|policies|reports|suites)/#\1/#; s#^(\.\./)+##'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 
@@ -17,7 +19,7 @@ def command() -> None:
     """List suites, tasks, policies, environments and reports."""
 
 
-def _table(rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
+def _table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, *rows]:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -48,10 +50,11 @@ def suites() -> None:
 def tasks(suite_name: str) -> None:
     """The tasks of a suite, with their numbers."""
     from mmact_eval import registry
+    from mmact_eval.plan import suite_tasks
     from mmact_eval.suite import load_suite
 
     suite = load_suite(suite_name)
-    found = registry.env_plugin(suite.env).tasks(suite)
+    found = suite_tasks(registry.env_plugin(suite.env), suite)
     rows = [(str(i), task.name, str(task.init_states), task.instruction) for i, task in enumerate(found)]
     _table(rows, ("no.", "task", "init states", "instruction"))
 

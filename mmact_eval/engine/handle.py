@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import signal
+import socket
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any
 
-from mmact_eval.engine import worker
 from mmact_eval.engine.messages import Stop, WorkerConfig
 from mmact_eval.types import Episode
 
@@ -36,22 +39,35 @@ class WorkerHandle:
     """
 
     def __init__(self, config: WorkerConfig) -> None:
-        # A fresh interpreter: nothing the parent has imported (torch, CUDA, a GL context) is inherited.
-        context = multiprocessing.get_context("spawn")
         self.config = config
-        self.pipe, theirs = context.Pipe()
         self.assignment: Assignment | None = None
         self.open_tasks: tuple[str, ...] = ()
         self.ready = False
-        self._process = context.Process(
-            target=worker.main, args=(theirs, config), name=f"mmact-eval worker {config.number}", daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = self._start(config, theirs.fileno())
+        self.pipe = Connection(ours.detach())
+        with contextlib.suppress(OSError):  # one that has died already is found by its end of file
+            self.pipe.send(config)
         self._busy_since: float | None = None
         self._spent = 0.0
         self._building = True
         self.mark_busy()
+
+    @staticmethod
+    def _start(config: WorkerConfig, descriptor: int) -> subprocess.Popen[bytes]:
+        """Start a fresh interpreter.
+
+        Nothing the parent has imported (torch, CUDA, a GL context) is inherited, and unlike with `multiprocessing`
+        the parent's main script is not run again.
+        """
+        command = [sys.executable, "-m", "mmact_eval.engine.worker", str(descriptor)]
+        if not config.log_file:
+            return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
+        with open(config.log_file, "ab") as log:
+            return subprocess.Popen(
+                command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def send(self, message: Any) -> None:
         """Send a message and start the clock.
@@ -101,17 +117,24 @@ class WorkerHandle:
         Returns:
             How the process ended, in words.
         """
-        self._process.join(timeout=0.2)
-        ended_by_itself = self._process.exitcode is not None
+        ended_by_itself = self._wait(0.2)
         self._process.kill()
-        self._process.join(timeout=10)
+        self._wait(10)
         self.pipe.close()
-        code = self._process.exitcode
+        code = self._process.returncode
         if not ended_by_itself or code is None:
             return "was ended"
         if code < 0:
             return f"died of signal {-code} ({signal.Signals(-code).name})"
         return f"exited with code {code}"
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether the process has ended, after waiting so long at most."""
+        try:
+            self._process.wait(timeout=max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def ask_to_stop(self) -> None:
         """Tell it that there is nothing more to do."""
@@ -122,8 +145,7 @@ class WorkerHandle:
 
     def join(self, seconds: float) -> None:
         """Wait for it to close its environments; then end it."""
-        self._process.join(timeout=max(0.0, seconds))
-        if self._process.exitcode is None:
+        if not self._wait(seconds):
             self._process.kill()
-            self._process.join(timeout=10)
+            self._wait(10)
         self.pipe.close()

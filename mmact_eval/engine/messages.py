@@ -22,7 +22,7 @@ class WorkerConfig:
         policy_spec: the spec of the policy that answers the queries.
         observers: each is called once an episode and makes an observer.
         cached_envs: how many environments are kept open.
-        log_file: where everything the simulator prints goes; "" to leave it alone.
+        log_file: where everything the process prints goes, C libraries included; "" to leave it alone.
     """
 
     number: int

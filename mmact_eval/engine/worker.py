@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
-import os
 import resource
 import signal
 import sys
@@ -90,12 +89,12 @@ class EnvCache:
                 self._envs.popitem()[1].close()
 
 
-def main(pipe: Connection, config: WorkerConfig) -> None:
-    """The process's entry point."""
+def main(pipe: Connection) -> None:
+    """The process's main function; the first message is its configuration."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    _log_to(config.log_file)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config: WorkerConfig = pipe.recv()
     try:
         plugin = registry.env_plugin(config.suite.env)
         prepared = dict(plugin.prepare_process(config.number))
@@ -147,11 +146,5 @@ def _die_with_parent() -> None:
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def _log_to(file: str) -> None:
-    """Send everything printed from here on, by C libraries too, to the log file."""
-    if file:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        os.close(descriptor)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))

@@ -16,9 +16,7 @@ def rotation_vector(rotation: Array) -> Array:
     """Axis times angle (3,) of a rotation matrix; the angle is within [0, π]."""
     cosine = float(np.clip((np.trace(rotation) - 1.0) / 2.0, -1.0, 1.0))
     angle = float(np.arccos(cosine))
-    skew = np.array(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    )
+    skew = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     if angle < 1e-6:
         return skew / 2.0
     if np.pi - angle < 1e-4:  # the skew part vanishes: the axis is the largest column of (R + I) / 2
@@ -30,9 +28,8 @@ def rotation_vector(rotation: Array) -> Array:
 
 def top_down(yaw: float) -> Array:
     """A gripper that points straight down and closes along the horizontal direction at `yaw` from world x."""
-    closing = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-    pointing = np.array([0.0, 0.0, -1.0])
-    return np.stack([closing, np.cross(pointing, closing), pointing], axis=1)
+    c, s = float(np.cos(yaw)), float(np.sin(yaw))
+    return np.array([[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, -1.0]])
 
 
 def yaw_of(direction: Array) -> float:

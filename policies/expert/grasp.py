@@ -26,7 +26,7 @@ MAX_WIDTH = 0.071
 FLOOR_CLEARANCE = 0.002
 
 _TARGET_SPACING, _OBSTACLE_SPACING, _NEAR = 0.003, 0.008, 0.14
-_UNIFORM_YAWS = 8
+_UNIFORM_YAWS, _ENOUGH, _SHIFTS = 8, 3, (-0.012, 0.012)
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,29 @@ def plan_grasps(world: World, name: str, limit: int = 8) -> list[Grasp]:
     obstacles = _near(world.obstacles(name), lowest, highest).surface_points(_OBSTACLE_SPACING)
     reference = yaw_of(world.robot.rotation[:, 0])
 
-    judged = []
-    lowest_site = floor + TIP_BELOW_SITE + FLOOR_CLEARANCE
-    for anchor, yaw in _anchors(boxes, center):
-        turned = nearest_equivalent_yaw(yaw, reference)
-        for height in _heights(highest[2], center[2], lowest_site):
-            grasp = _judge(points, np.array([*anchor, height]), turned, center, turned - reference)
-            if grasp is not None:
-                judged.append(grasp)
-    judged.sort(key=lambda grasp: grasp.cost)
-
     everything = np.concatenate([points, obstacles])
+    heights = _heights(highest[2], center[2], floor + TIP_BELOW_SITE + FLOOR_CLEARANCE)
+    levels = [(height, points[np.abs(points[:, 2] - height) < PAD_HALF_HEIGHT]) for height in heights]
     found: list[Grasp] = []
-    for grasp in judged:
-        if len(found) == limit:
+    judged: list[Grasp] = []
+    # Most objects can be held around their middle; walls and rims are looked at only where that is not so.
+    middle = _middle_anchors(boxes, center)
+    for anchors in (middle, _shifted(middle) + _part_anchors(boxes)):
+        for height, level in levels:
+            for anchor, direction in anchors:
+                yaw = nearest_equivalent_yaw(direction, reference)
+                grasp = _judge(level, np.array([*anchor, height]), yaw, center, yaw - reference)
+                if grasp is not None:
+                    judged.append(grasp)
+        judged.sort(key=lambda grasp: grasp.cost)
+        found = []
+        for grasp in judged:
+            if len(found) == limit:
+                break
+            if all(_differ(grasp, other) for other in found) and not _collides(everything, grasp):
+                found.append(grasp)
+        if len(found) >= _ENOUGH:
             break
-        if all(_differ(grasp, other) for other in found) and not _collides(everything, grasp):
-            found.append(grasp)
     return found
 
 
@@ -102,25 +108,36 @@ def _near(boxes: Boxes, low: Array, high: Array) -> Boxes:
     return boxes.pick(np.all(inside, axis=1) & (corners.max(axis=1)[:, 2] > low[2]))
 
 
-def _anchors(boxes: Boxes, center: Array) -> list[tuple[Array, float]]:
-    """Pairs of a horizontal position (2,) and a closing direction worth trying, without near duplicates."""
-    low, high = boxes.bounds()
-    middle = (low[:2] + high[:2]) / 2.0
-    yaws_of_box = [
-        [yaw_of(axis) for axis in rotation.T if abs(axis[2]) < 0.3] for rotation in boxes.rotations
-    ]
+def _side_yaws(rotation: Array) -> list[float]:
+    """Horizontal directions square to the sides of a box."""
+    return [yaw_of(axis) for axis in rotation.T if abs(axis[2]) < 0.3]
+
+
+def _middle_anchors(boxes: Boxes, center: Array) -> list[tuple[Array, float]]:
+    """Closing directions worth trying at the centre of mass: square to the sides, then all around."""
+    sides = [yaw for rotation in boxes.rotations for yaw in _side_yaws(rotation)]
     uniform = [np.pi * number / _UNIFORM_YAWS for number in range(_UNIFORM_YAWS)]
-    every = [yaw for yaws in yaws_of_box for yaw in yaws] + uniform
-    pairs = [(anchor, yaw) for anchor in (center[:2], middle) for yaw in every]
-    pairs += [(box[:2], yaw) for box, yaws in zip(boxes.centers, yaws_of_box, strict=True) for yaw in yaws]
-    seen: set[tuple[int, int, int]] = set()
-    kept = []
+    return _distinct([(center[:2], yaw) for yaw in [*sides, *uniform]])
+
+
+def _shifted(anchors: list[tuple[Array, float]]) -> list[tuple[Array, float]]:
+    """The same closing directions a little to either side, past a neighbour that is in the way of the palm."""
+    return [(anchor + side * np.array([-np.sin(yaw), np.cos(yaw)]), yaw) for anchor, yaw in anchors for side in _SHIFTS]
+
+
+def _part_anchors(boxes: Boxes) -> list[tuple[Array, float]]:
+    """The middle of each box, square to its sides."""
+    parts = zip(boxes.centers, boxes.rotations, strict=True)
+    return _distinct([(center[:2], yaw) for center, rotation in parts for yaw in _side_yaws(rotation)])
+
+
+def _distinct(pairs: list[tuple[Array, float]]) -> list[tuple[Array, float]]:
+    """Pairs of a horizontal position (2,) and a closing direction, the first of each 4 mm and 0.1 rad."""
+    first: dict[tuple[int, int, int], tuple[Array, float]] = {}
     for anchor, yaw in pairs:
         key = (round(anchor[0] / 0.004), round(anchor[1] / 0.004), round((yaw % np.pi) / 0.1))
-        if key not in seen:
-            seen.add(key)
-            kept.append((anchor, yaw))
-    return kept
+        first.setdefault(key, (anchor, yaw))
+    return list(first.values())
 
 
 def _heights(top: float, middle: float, lowest: float) -> list[float]:
@@ -134,13 +151,24 @@ def _heights(top: float, middle: float, lowest: float) -> list[float]:
 
 
 def _judge(points: Array, site: Array, yaw: float, center: Array, turn: float) -> Grasp | None:
-    """The grasp at a site, centred on what is between the pads, or None if the pads would miss or not fit."""
+    """The grasp at a site, centred on what is between the pads, or None if the pads would miss or not fit.
+
+    Args:
+        points: those of the object's points (N, 3) that are at the height of the pads.
+    """
     rotation = top_down(yaw)
+    position = site
     local = (points - site) @ rotation
-    across = (np.abs(local[:, 1]) < PAD_HALF_WIDTH) & (np.abs(local[:, 2]) < PAD_HALF_HEIGHT)
-    held = local[across & (np.abs(local[:, 0]) < FINGER_INNER)]
-    if len(held) < 6:
-        return None
+    local = local[np.abs(local[:, 1]) < PAD_HALF_WIDTH]
+    for _ in range(2):  # centring may bring more of the object between the pads: look again from there
+        held = local[np.abs(local[:, 0]) < FINGER_INNER]
+        if len(held) < 6:
+            return None
+        left, right = float(held[:, 0].min()), float(held[:, 0].max())
+        middle = (left + right) / 2.0
+        local = local - np.array([middle, 0.0, 0.0])
+        position = position + rotation[:, 0] * middle
+    held = local[np.abs(local[:, 0]) < FINGER_INNER]
     left, right = float(held[:, 0].min()), float(held[:, 0].max())
     width = right - left
     if width > MAX_WIDTH:
@@ -148,14 +176,14 @@ def _judge(points: Array, site: Array, yaw: float, center: Array, turn: float) -
     flatness = min(_coverage(held[held[:, 0] < left + 0.002]), _coverage(held[held[:, 0] > right - 0.002]))
     if flatness < 0.2:
         return None
-    position = site + rotation[:, 0] * (left + right) / 2.0
     offset = (center - position) @ rotation
     cost = (
         10.0 * abs(float(offset[1]))
         + 4.0 * abs(float(offset[0]))
         + 2.0 * abs(float(offset[2]))
         + 0.6 * (1.0 - flatness)
-        + 0.05 * abs(turn)
+        + 0.02 * abs(turn)
+        + 4.0 * width  # also turns the fingers square to the sides
         + 10.0 * max(0.0, width - 0.06)
     )
     return Grasp(position, yaw, width, cost)

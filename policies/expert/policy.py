@@ -77,7 +77,9 @@ def make_policy(env_spec: EnvSpec | None = None, **args: object) -> ExpertPolicy
     """
     for name in args:
         if name != "chunk":
-            raise UsageError(f'unknown argument "{name}" of policy "expert".{did_you_mean(name, ["chunk"])} Known: chunk')
+            raise UsageError(
+                f'unknown argument "{name}" of policy "expert".{did_you_mean(name, ["chunk"])} Known: chunk'
+            )
     chunk = args.get("chunk", 5)
     if isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or not 1 <= chunk <= 20:
         raise UsageError(f'policy "expert": chunk must be a whole number from 1 to 20, not {chunk!r}')

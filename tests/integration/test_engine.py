@@ -104,7 +104,7 @@ def _children(pid: int) -> list[int]:
                 line = (process / "cmdline").read_text()
             except OSError:
                 continue
-            if int(stat[1]) == pid and "spawn_main" in line:
+            if int(stat[1]) == pid and "mmact_eval.engine.worker" in line:
                 found.append(int(process.name))
     assert found
     return found
@@ -124,7 +124,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("fault", "kind"), [("raise", "environment"), ("crash", "crash"), ("hang", "timeout")])
+@pytest.mark.parametrize(
+    ("fault", "kind"), [("raise", "environment"), ("nan_state", "environment"), ("crash", "crash"), ("hang", "timeout")]
+)
 def test_an_environment_that_breaks_costs_its_episode_and_no_other(tmp_path: Path, fault: str, kind: str) -> None:
     outcome = execute(
         request(tmp_path, f"env_args.fault={fault}", "env_args.fault_init_state=1", "protocol.episode_timeout=1")

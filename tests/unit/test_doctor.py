@@ -97,21 +97,21 @@ def test_a_folder_that_cannot_be_written_to_fails(monkeypatch: pytest.MonkeyPatc
     def refuse(**kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr("mmact_eval.doctor.tempfile.TemporaryFile", refuse)
     check = find(examine(tmp_path), "can write")
     assert check.status == "fail"
     assert "Permission denied" in check.detail
 
 
 def test_a_full_disk_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    monkeypatch.setattr("mmact_eval.doctor.shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
     assert find(examine(), "free disk").status == "fail"
 
 
 def test_a_system_library_that_is_missing_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     done = SimpleNamespace(returncode=1, stderr="ImportError: libGL.so.1: cannot open shared object file\n")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: object())
-    monkeypatch.setattr(doctor.subprocess, "run", lambda *args, **kwargs: done)
+    monkeypatch.setattr("mmact_eval.doctor.subprocess.run", lambda *args, **kwargs: done)
     assert find(examine(), "OpenCV").todo == "apt-get install libgl1"
 
 

@@ -1,0 +1,96 @@
+"""How much faster is the harness's LIBERO environment than the usual evaluation loop?
+
+    python benchmarks/libero_loop.py --episodes 10 --steps 60
+
+One worker, one task, chunks of 10, two cameras at 256×256, the same episodes and actions for both, environment
+construction counted. The usual loop is the one of openpi's, OpenVLA-OFT's and MM-ACT's LIBERO scripts: build the
+environment once a task, then hard reset, settle, and get both images at every step. Each side runs in a process of its
+own; importing the libraries (the same for both) is not counted. Software rendering, unless MUJOCO_GL says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+CHUNK = 10
+
+
+def main() -> None:
+    """Run both sides and print seconds per episode and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", default="libero-object")
+    parser.add_argument("--task", type=int, default=0, help="index of the task (default 0)")
+    parser.add_argument("--episodes", type=int, default=3, help="episodes a side (default 3)")
+    parser.add_argument("--steps", type=int, default=30, help="actions an episode, settling not counted (default 30)")
+    parser.add_argument("--side", choices=("upstream", "harness"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.side:
+        print(json.dumps(run(args)))
+        return
+
+    totals: dict[str, dict[str, float]] = {}
+    for side in ("upstream", "harness"):
+        environment = {"MUJOCO_GL": "osmesa", **os.environ}
+        command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+        totals[side] = json.loads(done.stdout.splitlines()[-1])
+        seconds = totals[side]["construction"] + totals[side]["episodes"]
+        print(
+            f"{side:9} {seconds / args.episodes:7.2f} s an episode"
+            f" (construction {totals[side]['construction']:.1f} s, {args.episodes} episodes of {args.steps} steps"
+            f" {totals[side]['episodes']:.1f} s; processor time {totals[side]['processor']:.1f} s in all)",
+            flush=True,
+        )
+    upstream, harness = totals["upstream"], totals["harness"]
+    wall = (upstream["construction"] + upstream["episodes"]) / (harness["construction"] + harness["episodes"])
+    print(f"ratio     {wall:7.2f} (of processor time {upstream['processor'] / harness['processor']:.2f})")
+
+
+def run(args: argparse.Namespace) -> dict[str, float]:
+    """One side: wall-clock seconds for construction and for all episodes, and processor seconds of both together."""
+    from mmact_eval.envs.libero import catalog, plugin
+    from mmact_eval.envs.libero.simulation import quiet
+    from mmact_eval.envs.libero.verify import run_ours, smooth_actions
+    from mmact_eval.protocols import Needs
+    from mmact_eval.suite import load_suite
+    from mmact_eval.types import Episode
+
+    suite = load_suite(args.suite, ("protocol.seed_mode=upstream",))
+    task = plugin.tasks(suite)[args.task]
+    plugin.prepare_process(0)
+    with quiet():
+        import libero.libero.envs  # noqa: F401
+
+        from mmact_eval.envs.libero.env import LiberoEnv  # noqa: F401
+        from mmact_eval.envs.libero.reference import UpstreamLoop
+    todo = {
+        Episode(suite.name, task.name, index, 7): smooth_actions(args.steps, "benchmark", index)
+        for index in range(args.episodes)
+    }
+
+    start, processor = time.perf_counter(), time.process_time()
+    if args.side == "upstream":
+        libero_task = catalog.find_task(catalog.LiberoArgs.of(suite).benchmark, task.name)
+        loop = UpstreamLoop(suite, libero_task, seed=7)
+        ready = time.perf_counter()
+        for episode, actions in todo.items():
+            loop.run(episode, actions, CHUNK)
+    else:
+        env = plugin.make(suite, task, Needs(cameras=suite.protocol.cameras))
+        ready = time.perf_counter()
+        for episode, actions in todo.items():
+            run_ours(env, episode, actions, CHUNK)
+    return {
+        "construction": ready - start,
+        "episodes": time.perf_counter() - ready,
+        "processor": time.process_time() - processor,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The scripted expert without a simulator: goals become plans, plans become actions, nothing depends on the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmact_eval.errors import UsageError
+from mmact_eval.policies.expert import make_policy
+from mmact_eval.policies.expert.geometry import nearest_equivalent_yaw, rotation_vector, top_down
+from mmact_eval.policies.expert.grasp import plan_grasps
+from mmact_eval.policies.expert.motion import OPEN, Command, plan_chunk
+from mmact_eval.policies.expert.placement import plan_placement
+from mmact_eval.policies.expert.plan import in_order
+from mmact_eval.policies.expert.world import World
+from mmact_eval.types import Episode, Observation, Query
+
+Scene = dict[str, Any]
+BASKET_WALLS = [
+    ((0.0, 0.25, 0.008), (0.07, 0.07, 0.008)),
+    ((-0.07, 0.25, 0.075), (0.007, 0.07, 0.075)),
+    ((0.07, 0.25, 0.075), (0.007, 0.07, 0.075)),
+    ((0.0, 0.18, 0.075), (0.07, 0.007, 0.075)),
+    ((0.0, 0.32, 0.075), (0.07, 0.007, 0.075)),
+]
+
+
+def make_scene(goal: list[list[str]] | None = None, holds: list[bool] | None = None, yaw: float = 0.0) -> Scene:
+    """A floor with a flat box (4 by 8 by 2 cm) and a basket, and the robot where LIBERO's episodes start.
+
+    Shapes and sizes are those of the cream cheese and the basket in libero_object.
+    """
+    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])
+    goal = goal or [["in", "cream_cheese_1", "basket_1_contain_region"]]
+    floor, box = ((0.0, 0.0, -0.05), (3.0, 3.0, 0.05)), ((-0.12, -0.2, 0.01), (0.02, 0.04, 0.01))
+    boxes = [floor, box, *BASKET_WALLS]
+    return {
+        "time": 0.0,
+        "goal": goal,
+        "goal_holds": holds or [False] * len(goal),
+        "bodies": {
+            "cream_cheese_1": _body("object", box[0], turn),
+            "basket_1": _body("object", (0.0, 0.25, 0.0), np.eye(3)),
+        },
+        "boxes": {
+            "centers": np.array([center for center, _ in boxes]),
+            "rotations": np.array([np.eye(3), turn, *[np.eye(3)] * len(BASKET_WALLS)]),
+            "half_sizes": np.array([half for _, half in boxes]),
+            "owners": np.array([0, 1] + [2] * len(BASKET_WALLS)),
+            "owner_names": ["", "cream_cheese_1", "basket_1"],
+        },
+        "regions": {
+            "basket_1_contain_region": {
+                "position": np.array([0.0, 0.25, 0.07]),
+                "rotation": np.eye(3),
+                "half_size": np.array([0.06, 0.06, 0.07]),
+                "parent": "basket_1",
+                "joints": [],
+            }
+        },
+        "joints": {},
+        "robot": {
+            "eef_position": np.array([-0.15, 0.0, 0.25]),
+            "eef_rotation": top_down(np.pi / 2),
+            "eef_velocity": np.zeros(6),
+            "joint_positions": np.zeros(7),
+            "gripper_qpos": np.array([0.04, -0.04]),
+            "base_position": np.array([-0.6, 0.0, 0.0]),
+            "finger_contacts": {"left": [], "right": []},
+        },
+    }
+
+
+def _body(kind: str, position: tuple[float, float, float], rotation: np.ndarray[Any, Any]) -> Scene:
+    return {"kind": kind, "category": "", "position": np.array(position), "rotation": rotation}
+
+
+def query(scene: Scene | None, init_state: int = 0, index: int = 0) -> Query:
+    observation = Observation(images={}, state={}, instruction="", privileged=scene)
+    return Query(observation, Episode("libero-object", "task", init_state, 0), index)
+
+
+def test_starts_by_moving_above_the_object_with_open_fingers() -> None:
+    policy = make_policy()
+    (output,) = policy.act([query(make_scene())])
+    actions = output.actions
+    assert actions.dtype == np.float32
+    assert actions.shape == (policy.spec.chunk, policy.spec.action.dim)
+    assert np.abs(actions).max() <= 1.0
+    assert (actions[:, 6] == OPEN).all()
+    assert actions[0, 1] < -0.5  # the object is at negative y
+    assert output.text == "move above the cream cheese"
+
+
+def test_answers_do_not_depend_on_the_batch() -> None:
+    first, second = query(make_scene(), 0), query(make_scene(yaw=0.7), 1)
+    together = make_policy().act([first, second])
+    alone = [make_policy().act([one])[0] for one in (first, second)]
+    for a, b in zip(together, alone, strict=True):
+        assert np.array_equal(a.actions, b.actions)
+        assert a.text == b.text
+    assert not np.array_equal(together[0].actions, together[1].actions)
+
+
+def test_a_retried_episode_starts_afresh() -> None:
+    policy = make_policy()
+    scene = make_scene()
+    before = policy.act([query(scene)])[0].actions
+    moved = make_scene()
+    moved["time"], moved["robot"]["eef_position"] = 1.5, np.array([-0.12, -0.2, 0.1])
+    policy.act([query(moved, index=1)])
+    policy.reset([query(scene).episode])
+    assert np.array_equal(policy.act([query(scene)])[0].actions, before)
+
+
+@pytest.mark.parametrize("predicate", [["turnon", "flat_stove_1"], ["close", "microwave_1"]])
+def test_a_goal_without_a_skill_is_refused_at_the_first_query(predicate: list[str]) -> None:
+    goal = [["in", "cream_cheese_1", "basket_1_contain_region"], predicate]
+    with pytest.raises(UsageError, match=f"no skill for '{predicate[0]}' yet"):
+        make_policy().act([query(make_scene(goal))])
+
+
+def test_an_environment_without_ground_truth_is_refused() -> None:
+    with pytest.raises(UsageError, match="ground truth"):
+        make_policy().act([query(None)])
+
+
+def test_an_object_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="milk_1"):
+        make_policy().act([query(make_scene([["in", "milk_1", "basket_1_contain_region"]]))])
+
+
+def test_a_covered_place_is_refused() -> None:
+    scene = make_scene()
+    boxes = scene["boxes"]
+    for key, value in (("centers", [0.0, 0.25, 0.16]), ("half_sizes", [0.07, 0.07, 0.005]), ("rotations", np.eye(3))):
+        boxes[key] = np.concatenate([boxes[key], [value]])
+    boxes["owners"] = np.append(boxes["owners"], 2)
+    with pytest.raises(UsageError, match="covered"):
+        make_policy().act([query(scene)])
+
+
+def test_a_goal_that_holds_needs_no_motion() -> None:
+    (output,) = make_policy().act([query(make_scene(holds=[True]))])
+    assert np.allclose(output.actions[:, :6], 0.0, atol=1e-6)
+
+
+def test_what_carries_is_placed_before_its_load() -> None:
+    goal = (("on", "bowl_2", "bowl_1"), ("in", "bowl_1", "tray_1_contain_region"))
+    assert in_order(goal) == [goal[1], goal[0]]
+
+
+@pytest.mark.parametrize("args", [{"chnk": 5}, {"chunk": 0}, {"chunk": "five"}, {"chunk": True}])
+def test_wrong_arguments_are_refused(args: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="chunk"):
+        make_policy(**args)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-np.pi, np.pi))
+def test_flat_boxes_are_taken_low_and_across_their_narrow_side(yaw: float) -> None:
+    best = plan_grasps(World(make_scene(yaw=yaw)), "cream_cheese_1")[0]
+    assert abs(nearest_equivalent_yaw(best.yaw, yaw) - yaw) < 0.15
+    assert np.linalg.norm(best.position[:2] - [-0.12, -0.2]) < 0.01
+    assert 0.012 < best.position[2] < 0.02  # finger tips above the floor, pads on the box
+
+
+def test_a_grasp_avoids_the_neighbour() -> None:
+    scene = make_scene()
+    boxes = scene["boxes"]
+    for x in (-0.12 - 0.055, -0.12 + 0.055):  # walls where the fingers would go down
+        for key, value in (("centers", [x, -0.2, 0.05]), ("half_sizes", [0.01, 0.015, 0.05]), ("rotations", np.eye(3))):
+            boxes[key] = np.concatenate([boxes[key], [value]])
+        boxes["owners"] = np.append(boxes["owners"], 2)
+    for grasp in plan_grasps(World(scene), "cream_cheese_1"):
+        assert abs(grasp.position[1] + 0.2) > 0.02
+
+
+def test_the_basket_is_filled_from_above_its_rim() -> None:
+    placement = plan_placement(("in", "cream_cheese_1", "basket_1_contain_region"), World(make_scene()))
+    assert np.allclose(placement.spot, [0.0, 0.25])
+    assert placement.bottom > 0.15
+
+
+positions = st.tuples(st.floats(-0.4, 0.2), st.floats(-0.3, 0.3), st.floats(0.05, 0.5))
+
+
+@settings(max_examples=50, deadline=None)
+@given(positions, st.floats(-np.pi / 2, np.pi / 2), st.floats(0.1, 1.0), st.integers(1, 20))
+def test_chunks_stay_in_range_and_head_for_the_goal(
+    goal: tuple[float, float, float], yaw: float, speed: float, length: int
+) -> None:
+    robot = World(make_scene()).robot
+    command = Command(np.array(goal), top_down(yaw + np.pi / 2), OPEN, "", speed=speed)
+    actions = plan_chunk(robot, command, length)
+    assert actions.shape == (length, 7)
+    assert np.abs(actions).max() <= 1.0
+    assert np.linalg.norm(actions[:, :3], axis=1).max() <= speed + 1e-6
+    assert float(actions[0, :3] @ (command.position - robot.position)) >= 0.0
+
+
+@given(st.floats(-3.1, 3.1))
+def test_rotation_vector_measures_the_turn_between_grippers(angle: float) -> None:
+    assert np.allclose(rotation_vector(top_down(angle) @ top_down(0.0).T), [0.0, 0.0, angle], atol=1e-5)
