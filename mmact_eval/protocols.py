@@ -102,8 +102,47 @@ class Needs:
     privileged: bool = False
 
 
+class VerifyRow(Protocol):
+    """The bit-by-bit comparison of a task with its upstream loop, in one seed mode.
+
+    Attributes:
+        scene_equal: right after the reset.
+        images_equal, states_equal: every image and state vector at each chunk.
+        final_equal: the simulator's state at the end.
+        equal: all of these.
+        detail: the largest differences in words, "" if there are none.
+        seconds_upstream, seconds_ours: wall-clock seconds, construction included.
+    """
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def seed_mode(self) -> str: ...
+    @property
+    def episodes(self) -> int: ...
+    @property
+    def scene_equal(self) -> bool: ...
+    @property
+    def images_equal(self) -> bool: ...
+    @property
+    def states_equal(self) -> bool: ...
+    @property
+    def final_equal(self) -> bool: ...
+    @property
+    def equal(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def seconds_upstream(self) -> float: ...
+    @property
+    def seconds_ours(self) -> float: ...
+
+
 class EnvPlugin(Protocol):
-    """An environment family. All methods but `make` and `verify` must work without importing the simulator.
+    """An environment family. All methods but `make` must work without importing the simulator.
+
+    A plug-in whose environment follows somebody's evaluation loop can prove it with one more method, which
+    `mmact-eval verify` calls: ``verify(suite, tasks, *, episodes, steps)``, an iterator of `VerifyRow`s.
 
     Attributes:
         name: what suites write in ``env:``.

@@ -22,8 +22,9 @@ def rotation_vector(rotation: Array) -> Array:
     if np.pi - angle < 1e-4:  # the skew part vanishes: the axis is the largest column of (R + I) / 2
         outer = (rotation + np.eye(3)) / 2.0
         axis = outer[:, int(np.argmax(np.diag(outer)))]
-        return axis / np.linalg.norm(axis) * angle
-    return skew / (2.0 * np.sin(angle)) * angle
+        unit: Array = axis / np.linalg.norm(axis)
+        return unit * angle
+    return skew * (angle / (2.0 * float(np.sin(angle))))
 
 
 def top_down(yaw: float) -> Array:
@@ -60,7 +61,8 @@ class Boxes:
     def corners(self) -> Array:
         """Corners of all boxes, (N, 8, 3)."""
         local = self.half_sizes[:, None, :] * _CORNERS[None]
-        return np.einsum("nij,nkj->nki", self.rotations, local) + self.centers[:, None, :]
+        turned: Array = np.einsum("nij,nkj->nki", self.rotations, local)
+        return turned + self.centers[:, None, :]
 
     def bounds(self) -> tuple[Array, Array]:
         """Lower and upper corner, each (3,), of the axis-aligned box around them all."""

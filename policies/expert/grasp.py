@@ -158,8 +158,8 @@ def _judge(points: Array, site: Array, yaw: float, center: Array, turn: float) -
     """
     rotation = top_down(yaw)
     position = site
-    local = (points - site) @ rotation
-    local = local[np.abs(local[:, 1]) < PAD_HALF_WIDTH]
+    across = (points[:, :2] - site[:2]) @ rotation[:2, 1]
+    local = (points[np.abs(across) < PAD_HALF_WIDTH] - site) @ rotation
     for _ in range(2):  # centring may bring more of the object between the pads: look again from there
         held = local[np.abs(local[:, 0]) < FINGER_INNER]
         if len(held) < 6:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mmact_eval.policies.expert.geometry import Array
+from mmact_eval.policies.expert.geometry import Array, top_down
 from mmact_eval.policies.expert.grasp import PALM_ABOVE_SITE, TIP_BELOW_SITE, Grasp, plan_grasps
 from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, turn_between
 from mmact_eval.policies.expert.placement import Placement, plan_placement
@@ -19,8 +19,18 @@ from mmact_eval.policies.expert.world import Predicate, World
 _CLEARANCE = 0.03
 _CORRIDOR = 0.13
 _SLIP = 0.035
-_PATIENCE = {"reach": 6.0, "descend": 2.5, "close": 1.5, "lift": 3.0, "carry": 6.0, "lower": 3.0, "release": 0.6}
-"""Seconds after which a phase is given up (`close`, `lower`, `release`: taken as finished)."""
+_PATIENCE = {
+    "reach": 6.0,
+    "descend": 2.5,
+    "close": 1.5,
+    "lift": 3.0,
+    "carry": 6.0,
+    "lower": 3.0,
+    "release": 0.6,
+    "shake": 3.0,
+    "retreat": 2.0,
+}
+"""Seconds until a phase is given up. `close` and those after `carry` then count as finished, the others start anew."""
 
 
 class PickPlace:
@@ -39,7 +49,7 @@ class PickPlace:
         self._predicate = predicate
         self._object = predicate[1]
         self._attempt = 0
-        self._phases: dict[str, Callable[[World], Command | None]] = {
+        self._phases: dict[str, Callable[[World], Command | str]] = {
             "reach": self._reach,
             "descend": self._descend,
             "close": self._close,
@@ -56,9 +66,14 @@ class PickPlace:
         for _ in range(2 * len(self._phases)):
             if self._phase == "done":
                 return None
-            command = self._phases[self._phase](world)
-            if command is not None:
-                return command
+            answer = self._phases[self._phase](world)
+            if isinstance(answer, Command):
+                return answer
+            if answer in ("again", "retry"):
+                self._attempt += answer == "retry"
+                self._begin(world)
+            else:
+                self._enter(answer, world)
         raise AssertionError(f"the phases of {self._predicate} do not settle")
 
     def _begin(self, world: World) -> None:
@@ -77,103 +92,108 @@ class PickPlace:
         self._since = world.time
         self._from = world.robot.position
 
-    def _retry(self, world: World) -> None:
-        self._attempt += 1
-        self._begin(world)
-
     def _overdue(self, world: World) -> bool:
         return world.time - self._since > _PATIENCE[self._phase]
 
-    # The phases: each returns its command, or None after it has entered another one.
+    # The phases: each returns its command, or the name of the next phase ("retry": with another grasp).
 
-    def _reach(self, world: World) -> Command | None:
+    def _reach(self, world: World) -> Command | str:
         robot, grasp = world.robot, self._grasp
         if self._moved(world):
-            return self._begin(world)
+            return "again"
         above = np.array([*grasp.position[:2], self._hover])
         aside = float(np.linalg.norm((robot.position - above)[:2]))
         if aside < 0.006 and turn_between(robot.rotation, grasp.rotation) < 0.06:
-            return self._enter("descend", world)
+            return "descend"
         if self._overdue(world):
-            return self._retry(world)
+            return "retry"
         if aside > 0.04 and robot.position[2] < self._hover - 0.03:  # clear the obstacles first
             above = np.array([*robot.position[:2], self._hover + 0.01])
         return Command(above, grasp.rotation, OPEN, f"move above the {_spoken(self._object)}", stop_at=0.004)
 
-    def _descend(self, world: World) -> Command | None:
+    def _descend(self, world: World) -> Command | str:
         robot, grasp = world.robot, self._grasp
         if self._moved(world):
-            return self._retry(world)
+            return "retry"
         left = float(np.linalg.norm(robot.position - grasp.position))
         if left < 0.005:
-            return self._enter("close", world)
+            return "close"
         if self._overdue(world):
-            return self._retry(world)
+            return "retry"
         return Command(
             grasp.position, grasp.rotation, OPEN, f"reach down to the {_spoken(self._object)}", speed=0.8, stop_at=0.003
         )
 
-    def _close(self, world: World) -> Command | None:
+    def _close(self, world: World) -> Command | str:
         robot, grasp = world.robot, self._grasp
         closing = world.time - self._since
         still = abs(robot.opening - self._last_opening) < 0.001
         self._last_opening = robot.opening
         if (closing > 0.4 and still) or self._overdue(world):
             self._held_offset = world.bodies[self._object].position - robot.position
-            return self._enter("lift", world)
+            return "lift"
         return Command(grasp.position, grasp.rotation, CLOSE, f"grasp the {_spoken(self._object)}")
 
-    def _lift(self, world: World) -> Command | None:
+    def _lift(self, world: World) -> Command | str:
         if self._slipped(world) or self._overdue(world):
-            return self._retry(world)
+            return "retry"
         robot = world.robot
         placement = self._place(world)
         height = self._carry_height(world, placement)
         if robot.position[2] > height - 0.02:
-            return self._enter("carry", world)
+            return "carry"
         goal = np.array([*self._from[:2], height])
         # The first centimetres are slow: the fingers are still building up force.
         speed = 0.4 if robot.position[2] < self._from[2] + 0.02 else 1.0
         return Command(goal, self._grasp.rotation, CLOSE, f"lift the {_spoken(self._object)}", speed=speed)
 
-    def _carry(self, world: World) -> Command | None:
+    def _carry(self, world: World) -> Command | str:
         if self._slipped(world) or self._overdue(world):
-            return self._retry(world)
+            return "retry"
         placement = self._place(world)
         goal = self._over(world, placement, self._carry_height(world, placement))
         near = float(np.linalg.norm((world.robot.position - goal)[:2]))
         if near < (0.006 if placement.gentle else 0.012):
-            return self._enter("lower", world)
+            return "lower"
         return Command(goal, self._grasp.rotation, CLOSE, self._carrying("carry"), stop_at=0.005)
 
-    def _lower(self, world: World) -> Command | None:
+    def _lower(self, world: World) -> Command | str:
         if self._slipped(world):
-            return self._retry(world)
+            return "retry"
         placement = self._place(world)
         height = self._release_height(world, placement)
         stuck = world.time - self._since > 0.6 and abs(world.robot.velocity[2]) < 0.01
         if world.robot.position[2] < height + (0.004 if placement.gentle else 0.015) or stuck or self._overdue(world):
-            return self._enter("release", world)
+            return "release"
         goal = self._over(world, placement, height)
         speed = 0.4 if placement.gentle else 1.0
         return Command(goal, self._grasp.rotation, CLOSE, self._carrying("lower"), speed=speed, stop_at=0.003)
 
-    def _release(self, world: World) -> Command | None:
-        if world.robot.opening > 0.07 or self._overdue(world):
-            return self._enter("retreat", world)
-        return Command(self._from, self._grasp.rotation, OPEN, f"let go of the {_spoken(self._object)}")
+    def _release(self, world: World) -> Command | str:
+        waited = world.time - self._since
+        opened = world.robot.opening > 0.07 or waited > _PATIENCE["release"]
+        sticks = any(self._object in touched for touched in world.robot.touching)
+        if opened and (self._place(world).gentle or not sticks or waited > _PATIENCE["shake"]):
+            return "retreat"
+        text = f"let go of the {_spoken(self._object)}"
+        if not opened:
+            return Command(self._from, self._grasp.rotation, OPEN, text)
+        # A finger can be wedged into thin collision geometry (the gable of a juice carton): shake the object off
+        # while it is over its container.
+        side = 1.0 if int(waited / 0.3) % 2 else -1.0
+        goal = self._from + 0.02 * side * self._grasp.rotation[:, 1]
+        return Command(goal, top_down(self._grasp.yaw + 0.5 * side), OPEN, text)
 
-    def _retreat(self, world: World) -> Command | None:
+    def _retreat(self, world: World) -> Command | str:
         goal = self._from + np.array([0.0, 0.0, 0.1])
-        if world.robot.position[2] > goal[2] - 0.02 or world.time - self._since > 2.0:
-            return self._enter("done", world)
+        if world.robot.position[2] > goal[2] - 0.02 or self._overdue(world):
+            return "done"
         return Command(goal, self._grasp.rotation, OPEN, "draw back", stop_at=0.01)
 
     # What the phases look at.
 
     def _moved(self, world: World) -> bool:
-        moved = float(np.linalg.norm(world.bodies[self._object].position - self._seen_at)) > 0.01
-        return moved
+        return float(np.linalg.norm(world.bodies[self._object].position - self._seen_at)) > 0.01
 
     def _slipped(self, world: World) -> bool:
         if self._held_offset is None:
@@ -193,8 +213,8 @@ class PickPlace:
 
     def _hang(self, world: World) -> float:
         """How far the object, or else the finger tips, reach below the grip site."""
-        lowest = world.boxes(self._object).bounds()[0][2]
-        return max(TIP_BELOW_SITE, float(world.robot.position[2] - lowest))
+        lowest = float(world.boxes(self._object).bounds()[0][2])
+        return max(TIP_BELOW_SITE, float(world.robot.position[2]) - lowest)
 
     def _carry_height(self, world: World, placement: Placement) -> float:
         goal = np.array([*placement.spot, placement.bottom])
@@ -220,7 +240,7 @@ class PickPlace:
         aside = np.linalg.norm(boxes.centers[:, :2] - nearest, axis=1)
         tops = corners[..., 2].max(axis=1)[aside < reach + _CORRIDOR]
         top = float(tops.max()) if len(tops) else float(goal[2])
-        return top + hang + _CLEARANCE
+        return float(top + hang + _CLEARANCE)
 
     def _carrying(self, verb: str) -> str:
         relation = "into" if self._predicate[0] == "in" else "onto"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.expert.geometry import Array, Boxes
@@ -77,7 +78,7 @@ class World:
     def __init__(self, scene: Mapping[str, Any] | None) -> None:
         if scene is None:
             raise UsageError(
-                "the expert needs the simulator's ground truth, and this environment gives none; use it on LIBERO suites"
+                "the expert needs the simulator's ground truth, and this environment gives none: use it on LIBERO"
             )
         missing = [key for key in ("time", "goal", "bodies", "boxes", "regions", "robot") if key not in scene]
         if missing:
@@ -142,10 +143,11 @@ class World:
         )
 
     @cached_property
-    def owner_of_box(self) -> np.ndarray[Any, np.dtype[np.str_]]:
+    def owner_of_box(self) -> NDArray[np.str_]:
         """Name of the owner of each of `all_boxes`, (N,)."""
         boxes = self._scene["boxes"]
-        return np.asarray(boxes["owner_names"], dtype=np.str_)[np.asarray(boxes["owners"])]
+        names: NDArray[np.str_] = np.asarray(boxes["owner_names"], dtype=np.str_)[np.asarray(boxes["owners"])]
+        return names
 
     def boxes(self, owner: str) -> Boxes:
         """Collision boxes of one object or fixture, or of the room (`ROOM`)."""
