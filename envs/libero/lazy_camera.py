@@ -9,6 +9,7 @@ rendering on the spot would have given, everything that a picture depends on is 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,23 +80,40 @@ class Renderer:
     def close(self) -> None:
         """Free the OpenGL context."""
         if self._context is not None:
-            # robosuite frees whatever context is current, which may belong to another environment.
-            self._context.gl_ctx.make_current()
+            self._context.free()
             self._context = None
-
-    def __del__(self) -> None:
-        # At interpreter exit the GL library may be gone already.
-        with contextlib.suppress(Exception):
-            self.close()
 
     def _current(self) -> Any:
         if self._context is None:
-            from robosuite.utils.binding_utils import MjRenderContextOffscreen
-
-            self._context = MjRenderContextOffscreen(self._snapshot, device_id=-1)
+            self._context = _context_class()(self._snapshot, device_id=-1)
             # Visual meshes only, as robosuite sets it for cameras.
             self._context.vopt.geomgroup[0] = 0
             self._context.vopt.geomgroup[1] = 1
         # robosuite never does this, so with two environments in a process it draws into the wrong one.
         self._context.gl_ctx.make_current()
         return self._context
+
+
+@functools.cache
+def _context_class() -> Any:
+    """robosuite's render context, freed in the right order."""
+    from robosuite.utils.binding_utils import MjRenderContextOffscreen
+
+    class RenderContext(MjRenderContextOffscreen):  # type: ignore[misc]
+        """robosuite frees whatever OpenGL context is current: another environment's, perhaps, when it is collected."""
+
+        _freed = False
+
+        def free(self) -> None:
+            if not self._freed:
+                self._freed = True
+                self.gl_ctx.make_current()
+                self.con.free()
+                self.gl_ctx.free()
+
+        def __del__(self) -> None:
+            # At interpreter exit the GL library may be gone already.
+            with contextlib.suppress(Exception):
+                self.free()
+
+    return RenderContext

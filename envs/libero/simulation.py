@@ -17,6 +17,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.envs.libero.arm import Arm
 from mmact_eval.envs.libero.lazy_camera import Renderer, Snapshot
 from mmact_eval.envs.libero.model_state import ModelState
 from mmact_eval.errors import EnvironmentFailure
@@ -78,6 +79,7 @@ class Simulation:
         self._snapshot = Snapshot(self._sim)
         self.renderer = Renderer(self._snapshot)
         self._sample_only_snapshots()
+        self._arm = Arm(self.problem)
         self._sim.reset = self._as_compiled
         self._sim.forward = self._forward
         self._positions_are_known = False
@@ -130,6 +132,7 @@ class Simulation:
             robosuite.utils.errors.RandomizationError: no free place was found for an object; upstream tries again.
         """
         self.problem.reset()
+        self._arm.adopt_controller()
 
     def set_init_state(self, state: NDArray[np.float64]) -> None:
         """Put objects and robot where an initial state has them, as upstream's `set_init_state`."""
@@ -158,7 +161,7 @@ class Simulation:
         for substep in range(self._substeps):
             mujoco.mj_forward(self._model, self._data)
             self._positions_are_known = True
-            problem._pre_action(action, substep == 0)
+            self._arm.command(action, is_new=substep == 0)
             self._positions_are_known = False
             mujoco.mj_step2(self._model, self._data)
             problem._update_observables()

@@ -103,8 +103,11 @@ class PickPlace:
             return "again"
         above = np.array([*grasp.position[:2], self._hover])
         aside = float(np.linalg.norm((robot.position - above)[:2]))
-        if aside < 0.006 and turn_between(robot.rotation, grasp.rotation) < 0.06:
+        turned = turn_between(robot.rotation, grasp.rotation)
+        if aside < 0.006 and turned < 0.06:
             return "descend"
+        if aside < 0.012 and turned < 0.15 and float(np.linalg.norm(robot.velocity)) < 0.02:
+            return "descend"  # as good as it gets here
         if self._overdue(world):
             return "retry"
         if aside > 0.04 and robot.position[2] < self._hover - 0.03:  # clear the obstacles first
@@ -115,8 +118,8 @@ class PickPlace:
         robot, grasp = world.robot, self._grasp
         if self._moved(world):
             return "retry"
-        left = float(np.linalg.norm(robot.position - grasp.position))
-        if left < 0.005:
+        left = np.abs(robot.position - grasp.position)
+        if left[2] < 0.004 and float(np.linalg.norm(left[:2])) < 0.008:
             return "close"
         if self._overdue(world):
             return "retry"
@@ -166,8 +169,13 @@ class PickPlace:
         if world.robot.position[2] < height + (0.004 if placement.gentle else 0.015) or stuck or self._overdue(world):
             return "release"
         goal = self._over(world, placement, height)
-        speed = 0.4 if placement.gentle else 1.0
-        return Command(goal, self._grasp.rotation, CLOSE, self._carrying("lower"), speed=speed, stop_at=0.003)
+        # The last centimetres onto a surface are slow.
+        last = placement.gentle and world.robot.position[2] < height + 0.05
+        if placement.gentle and not last:
+            goal[2] += 0.03
+        return Command(
+            goal, self._grasp.rotation, CLOSE, self._carrying("lower"), speed=0.4 if last else 1.0, stop_at=0.003
+        )
 
     def _release(self, world: World) -> Command | str:
         waited = world.time - self._since
@@ -233,14 +241,13 @@ class PickPlace:
         if len(boxes) == 0:
             return float(goal[2]) + hang + _CLEARANCE
         corners = boxes.corners()
-        path = (goal - start)[:2]
-        along = np.clip(((boxes.centers - start)[:, :2] @ path) / max(float(path @ path), 1e-9), 0.0, 1.0)
-        nearest = start[:2] + along[:, None] * path
-        reach = np.linalg.norm(corners[..., :2] - boxes.centers[:, None, :2], axis=-1).max(axis=1)
-        aside = np.linalg.norm(boxes.centers[:, :2] - nearest, axis=1)
-        tops = corners[..., 2].max(axis=1)[aside < reach + _CORRIDOR]
-        top = float(tops.max()) if len(tops) else float(goal[2])
-        return float(top + hang + _CLEARANCE)
+        low, high = corners.min(axis=1), corners.max(axis=1)
+        steps = np.linspace(0.0, 1.0, 16)[:, None]
+        path = start[:2] + steps * (goal - start)[:2]  # (16, 2)
+        outside = np.maximum(low[:, None, :2] - path, path - high[:, None, :2])  # (N, 16, 2), negative within
+        close = (np.linalg.norm(np.maximum(outside, 0.0), axis=-1) < _CORRIDOR).any(axis=1)
+        top = float(high[close, 2].max()) if close.any() else float(goal[2])
+        return top + hang + _CLEARANCE
 
     def _carrying(self, verb: str) -> str:
         relation = "into" if self._predicate[0] == "in" else "onto"
