@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> dict[str, float]:
 
     suite = load_suite(args.suite, ("protocol.seed_mode=upstream",))
     task = plugin.tasks(suite)[args.task]
-    plugin.prepare_process(0)
+    if args.side == "harness":
+        plugin.prepare_process(0)
     with quiet():
         import libero.libero.envs  # noqa: F401
 

@@ -106,13 +106,17 @@ def choose_gl(worker: int = 0) -> dict[str, str]:
     """
     _forget_earlier_choice()
     wish = _wish()
-    if wish in _WINDOWED or wish == "osmesa":
-        return _set(wish, None, "software" if wish == "osmesa" else "unknown")
+    if wish in _WINDOWED:
+        return _set(wish, None, "unknown")
     found = libraries()
+    if (wish == "osmesa" and not found.osmesa) or (wish == "egl" and not found.egl):
+        raise UsageError(f"MUJOCO_GL={wish} is set, but there is no such library here: {INSTALL}. Or unset MUJOCO_GL.")
+    if wish == "osmesa":
+        return _set(wish, None, "software")
     gpus = visible_gpus(found.egl)
     software = [device for device in found.egl if device.kind == "software" and device.works]
     if wish == "egl":
-        # Whatever EGL has, as the user insists; if nothing answered, MuJoCo's own message is the most to the point.
+        # Whatever EGL has, as the user insists.
         candidates = gpus or software or list(found.egl)
     elif gpus:
         candidates = gpus

@@ -88,7 +88,7 @@ def env_plugin(name: str) -> EnvPlugin:
     missing = missing_packages(plugin)
     if missing:
         raise UsageError(
-            f'environment "{name}" needs {", ".join(missing)}, which is not installed: '
+            f'environment "{name}" needs {", ".join(missing)} (not installed here): '
             + (f"pip install 'mmact-eval[{plugin.extra}]'" if plugin.extra else "install it with pip.")
         )
     return plugin
@@ -158,7 +158,7 @@ def _call(target: str, factory: Callable[..., Any], args: Mapping[str, Any], env
     except MmactEvalError:
         raise
     except ImportError as error:
-        raise UsageError(f'policy "{target}" needs the package "{error.name}", which is not installed.') from error
+        raise UsageError(f'policy "{target}" needs the package "{error.name}", which is not installed here.') from error
     except Exception as error:
         raise UsageError(f'policy "{target}" could not be made: {type(error).__name__}: {error}') from error
 

@@ -106,7 +106,8 @@ class PickPlace:
         turned = turn_between(robot.rotation, grasp.rotation)
         if aside < 0.006 and turned < 0.06:
             return "descend"
-        if aside < 0.012 and turned < 0.15 and float(np.linalg.norm(robot.velocity)) < 0.02:
+        at_rest = bool((np.abs(robot.velocity) < (0.02, 0.02, 0.02, 0.2, 0.2, 0.2)).all())
+        if at_rest and aside < 0.012 and turned < 0.15:
             return "descend"  # as good as it gets here
         if self._overdue(world):
             return "retry"
