@@ -130,8 +130,6 @@ def choose_gl(worker: int = 0) -> dict[str, str]:
     if asked:
         named = [device for device in found.egl if str(device.index) == asked]
         return _set("egl", asked, _renderer(named[0]) if named else "unknown")
-    if not candidates:
-        return _set("egl", None, "unknown")
     device = candidates[worker % len(candidates)]
     return _set("egl", str(device.index), _renderer(device))
 

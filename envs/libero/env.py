@@ -156,13 +156,14 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         observation, reward, terminated, truncated, info = self.step_chunk(np.asarray(action)[None])
         return self._as_dict(observation), reward, terminated, truncated, info
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """The (H, W, 3) RGB picture of agentview, upright, as of the last step."""
         raw = self.simulation.renderer.draw(CAMERAS["agentview"], self._suite.protocol.resolution)
         return np.ascontiguousarray(raw[::-1, ::-1])
 
     def close(self) -> None:
         """Free the simulator; the environment cannot be used afterwards."""
+        self._scene_reader = None
         self.simulation.close()
 
     def _observe(self) -> Observation:
@@ -207,8 +208,10 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
     def _observation_space(self) -> gymnasium.spaces.Dict:
         box, dictionary = gymnasium.spaces.Box, gymnasium.spaces.Dict
         words = self.task.instruction
-        images = {camera: box(0, 255, (*self.interface.cameras[camera], 3), np.uint8) for camera in self._needs.cameras}
-        state = {
+        images: dict[str, gymnasium.Space[Any]] = {
+            camera: box(0, 255, (*self.interface.cameras[camera], 3), np.uint8) for camera in self._needs.cameras
+        }
+        state: dict[str, gymnasium.Space[Any]] = {
             key: box(-STATE_LIMITS[key], STATE_LIMITS[key], (spec.dim,), np.float64)
             for key, spec in self.interface.state.items()
         }

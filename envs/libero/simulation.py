@@ -7,6 +7,7 @@ None of that changes a number, so none of it is done here; `mmact_eval.envs.libe
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
 from collections.abc import Iterator
@@ -104,12 +105,12 @@ class Simulation:
         """
         from robosuite.utils.observables import Observable, sensor
 
-        @sensor(modality="snapshot")
         def take(obs_cache: dict[str, Any]) -> NDArray[np.float64]:
             self._snapshot.take()
             return np.zeros(2)
 
-        snapshot = Observable(name="snapshot", sensor=take, sampling_rate=CONTROL_HZ, active=False)
+        taking = sensor(modality="snapshot")(take)
+        snapshot = Observable(name="snapshot", sensor=taking, sampling_rate=CONTROL_HZ, active=False)
         self.problem._observables = {"snapshot": snapshot}
 
     def _as_compiled(self) -> None:
@@ -212,8 +213,14 @@ class Simulation:
         return flat
 
     def close(self) -> None:
-        """Free the renderer; the rest is garbage collected."""
+        """Free renderer, model and data now; a second call does nothing."""
+        if not vars(self):
+            return
         self.renderer.close()
+        # robosuite's objects refer to each other in circles, and Python's collector does not know how big a compiled
+        # model is: left to itself, it would let several pile up.
+        vars(self).clear()
+        gc.collect()
 
 
 @contextlib.contextmanager

@@ -156,7 +156,7 @@ def _ours(
 ) -> dict[Episode, Trace]:
     env = plugin.make(suite, task, Needs(cameras=suite.protocol.cameras))
     try:
-        return {episode: run_ours(env, episode, actions) for episode, actions in reversed(todo.items())}
+        return {episode: run_ours(env, episode, actions) for episode, actions in reversed(list(todo.items()))}
     finally:
         env.close()
 

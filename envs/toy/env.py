@@ -18,10 +18,10 @@ from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
 
-GymObservation = dict[str, dict[str, NDArray[Any]]]
+GymObservation = dict[str, Any]
 
 
-class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):  # type: ignore[misc]  # gymnasium is untyped here
+class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
     """A 2-D point reacher.
 
     The engine uses `begin` and `step_chunk`, other people `reset` and `step`: the same world behind both.
@@ -47,9 +47,13 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):  # type: ignore[misc
 
         action = interface.action
         self.action_space = gym.spaces.Box(action.low, action.high, (action.dim,), np.float32)
-        state = {key: gym.spaces.Box(-2.0, 2.0, (part.dim,), np.float64) for key, part in interface.state.items()}
-        images = {c: gym.spaces.Box(0, 255, (*interface.cameras[c], 3), np.uint8) for c in needs.cameras}
-        spaces = {"images": gym.spaces.Dict(images)} if images else {}
+        state: dict[str, gym.Space[Any]] = {
+            key: gym.spaces.Box(-2.0, 2.0, (part.dim,), np.float64) for key, part in interface.state.items()
+        }
+        images: dict[str, gym.Space[Any]] = {
+            c: gym.spaces.Box(0, 255, (*interface.cameras[c], 3), np.uint8) for c in needs.cameras
+        }
+        spaces: dict[str, gym.Space[Any]] = {"images": gym.spaces.Dict(images)} if images else {}
         self.observation_space = gym.spaces.Dict({**spaces, "state": gym.spaces.Dict(state)})
         self._start(Episode(suite.name, task.name, 0, 0))
 

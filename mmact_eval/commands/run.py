@@ -94,7 +94,7 @@ The same command goes on where it stopped. Exit code: 0 done, 1 episodes ended i
 @click.option("--policy-timeout", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True,
               help="Seconds the policy may take for an answer.")  # fmt: skip
 @click.option("--cached-envs", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Environments each worker keeps open (LIBERO: about 0.6 GB each).")  # fmt: skip
+              help="Environments each worker keeps open (LIBERO: 0.6 GB each and 0.9 GB a worker).")  # fmt: skip
 @click.option("--shuffle", type=int, metavar="KEY", help="Run in an order shuffled by KEY; results are the same.")
 def command(
     suite_name: str,

@@ -39,13 +39,9 @@ class PickPlace:
     Args:
         predicate: ``(relation, object, place)``.
         world: the scene at the start.
-
-    Raises:
-        UsageError: the place cannot be reached from above, or is not in the scene.
     """
 
     def __init__(self, predicate: Predicate, world: World) -> None:
-        plan_placement(predicate, world)  # refuse at once what cannot be done
         self._predicate = predicate
         self._object = predicate[1]
         self._attempt = 0

@@ -11,6 +11,7 @@ from typing import Protocol
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.expert.motion import Command
 from mmact_eval.policies.expert.pick_place import PickPlace
+from mmact_eval.policies.expert.placement import plan_placement
 from mmact_eval.policies.expert.world import Predicate, World
 
 
@@ -23,14 +24,14 @@ class Skill(Protocol):
 
 
 SKILLS: Mapping[str, Callable[[Predicate, World], Skill]] = {"in": PickPlace, "on": PickPlace}
-"""Predicate name → how a skill for it is made. Making one raises `UsageError` where the goal is out of its reach."""
+"""Predicate name → how a skill for it is made."""
 
 
 def check_goal(world: World) -> None:
     """Refuse a goal that the expert cannot reach, before it moves.
 
     Raises:
-        UsageError: names the predicate without a skill.
+        UsageError: names the predicate without a skill, or the place that cannot be reached.
     """
     for predicate in world.goal:
         if predicate[0] not in SKILLS:
@@ -38,6 +39,8 @@ def check_goal(world: World) -> None:
             raise UsageError(
                 f"the expert has no skill for {predicate[0]!r} yet (goal: {' '.join(predicate)}); it can do {able}"
             )
+    for predicate in world.goal:
+        plan_placement(predicate, world)
 
 
 def in_order(goal: tuple[Predicate, ...]) -> list[Predicate]:
@@ -53,20 +56,24 @@ def in_order(goal: tuple[Predicate, ...]) -> list[Predicate]:
 
 
 class Plan:
-    """The progress of one episode: which predicate is being worked on, and by which skill."""
+    """The progress of one episode: which predicate is being worked on, and by which skill.
 
-    def __init__(self) -> None:
+    Args:
+        world: the scene at the start.
+
+    Raises:
+        UsageError: the goal is out of reach; see `check_goal`.
+    """
+
+    def __init__(self, world: World) -> None:
+        check_goal(world)
         self._skill: Skill | None = None
 
     def next(self, world: World) -> Command | None:
         """What to do until the next query, or None if every predicate holds.
 
         Predicates are looked at afresh whenever a skill ends, so that what came undone is done again.
-
-        Raises:
-            UsageError: a predicate is out of reach.
         """
-        check_goal(world)
         for _ in range(2):  # one skill may end and the next one begin at the same query
             if self._skill is not None:
                 command = self._skill.next(world)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, plan_chunk
-from mmact_eval.policies.expert.plan import Plan, check_goal
+from mmact_eval.policies.expert.plan import Plan
 from mmact_eval.policies.expert.world import World
 from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
@@ -56,10 +56,9 @@ class ExpertPolicy:
 
     def _answer(self, query: Query) -> PolicyOutput:
         world = World(query.observation.privileged)
-        if query.index == 0:
-            check_goal(world)
-            self._plans[query.episode] = Plan()
-        command = self._plans.setdefault(query.episode, Plan()).next(world)
+        if query.index == 0 or query.episode not in self._plans:
+            self._plans[query.episode] = Plan(world)
+        command = self._plans[query.episode].next(world)
         if command is None:
             command = Command(world.robot.position, world.robot.rotation, OPEN, "done")
         return PolicyOutput(actions=plan_chunk(world.robot, command, self.spec.chunk), text=command.text)
