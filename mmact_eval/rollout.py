@@ -146,7 +146,9 @@ def run_episode(
                 for observer in observers:
                     observer.on_query(query, output)
                 chunk = actions[: min(replan, protocol.max_steps - steps)]
+                del query
                 while len(chunk) and not terminated:
+                    del observation  # an image that nobody holds is not drawn
                     observation, _, terminated, _, info = env.step_chunk(chunk[:stride])
                     executed = int(info["steps"])
                     steps += executed

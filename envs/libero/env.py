@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.envs.libero.angles import axis_angle
 from mmact_eval.envs.libero.catalog import LiberoTask
+from mmact_eval.envs.libero.lazy_images import LastLook, LazyImages
 from mmact_eval.envs.libero.seeding import SceneDrawer
 from mmact_eval.envs.libero.simulation import Simulation
 from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, STATE_LIMITS, env_spec
@@ -71,6 +72,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         self._scene_reader: Any = None
         self.scene_state: NDArray[np.float64] = np.zeros(0)
         self._scene_hash = ""
+        self._last_look = LastLook()
         self._steps = 0
         self._seed = 0
         self.observation_space = self._observation_space()
@@ -91,6 +93,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
                 f"{self.task.name} has {len(self._init_states)} initial states; there is no number"
                 f" {episode.init_state} (they count from 0)."
             )
+        self._last_look.before_the_scene_changes()
         self._scenes.reset(episode, self._suite.protocol.seed_mode)
         self.simulation.set_init_state(self._init_states[episode.init_state])
         self.scene_state = self.simulation.flat_state()[1:]
@@ -102,7 +105,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         return self._observe()
 
     def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Execute actions until success, the step limit or their end, and render only the last observation.
+        """Execute actions until success, the step limit or their end, and observe the last; its images are drawn when looked at.
 
         Args:
             actions: (T, 7) finite numbers, T ≥ 1. Values beyond [-1, 1] are clipped by the controller, as upstream.
@@ -116,6 +119,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
             EnvironmentFailure: the simulation became unstable.
         """
         chunk = self._checked(actions)
+        self._last_look.before_the_scene_changes()
         limit = self._suite.protocol.max_steps
         reward, success, executed = 0.0, False, 0
         for action in chunk:
@@ -170,7 +174,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         state = self.simulation.state()
         state["eef_axis_angle"] = axis_angle(state["eef_quat"])
         return Observation(
-            images={camera: self._image(camera) for camera in self._needs.cameras},
+            images=self._last_look.hand_out(LazyImages(self._needs.cameras, self._image)),
             state={key: state[key] for key in self.interface.state},
             instruction=self.task.instruction,
             privileged=self._privileged() if self._needs.privileged else None,

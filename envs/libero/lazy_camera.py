@@ -23,6 +23,9 @@ class Snapshot:
 
     It doubles as the "simulation" that robosuite's render context looks at, so that drawing cannot touch the live one:
     it has the four things that context uses (`model`, `data`, `forward`, `add_render_context`).
+
+    Attributes:
+        number: how many have been taken.
     """
 
     def __init__(self, sim: Any) -> None:
@@ -31,11 +34,13 @@ class Snapshot:
         self.data: Any = _Data(mujoco.MjData(sim.model._model))
         self._source = sim
         self._site_rgba = sim.model.site_rgba.copy()
+        self.number = 0
 
     def take(self) -> None:
         """Copy the simulation as it is now."""
         mujoco.mj_copyData(self.data._data, self.model._model, self._source.data._data)
         self._site_rgba[:] = self.model.site_rgba
+        self.number += 1
 
     @contextlib.contextmanager
     def colours(self) -> Iterator[None]:
@@ -67,14 +72,27 @@ class Renderer:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._context: Any = None
+        self._drawn: dict[tuple[str, int], NDArray[np.uint8]] = {}
+        self._drawn_from = -1
 
     def draw(self, camera: str, size: int) -> NDArray[np.uint8]:
-        """The (size, size, 3) uint8 RGB image of a camera, rows from bottom to top as OpenGL and robosuite give it."""
+        """The (size, size, 3) uint8 RGB image of a camera, rows from bottom to top as OpenGL and robosuite give it.
+
+        A snapshot is drawn once, whoever looks: a policy and a video, say. The image is read-only.
+        """
+        if self._drawn_from != self._snapshot.number:
+            self._drawn, self._drawn_from = {}, self._snapshot.number
+        if (camera, size) not in self._drawn:
+            self._drawn[camera, size] = self._draw(camera, size)
+        return self._drawn[camera, size]
+
+    def _draw(self, camera: str, size: int) -> NDArray[np.uint8]:
         context = self._current()
         camera_id = self._snapshot.model.camera_name2id(camera)
         with self._snapshot.colours():
             context.render(width=size, height=size, camera_id=camera_id)
         pixels: NDArray[np.uint8] = context.read_pixels(size, size)
+        pixels.flags.writeable = False
         return pixels
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ generator, so in the usual loop an episode's scene depends on how many resets ca
     on from reset to reset; and each of upstream's hard resets appends the samplers of doors, drawers and knobs once
     more without removing the old ones, so that reset k draws k + 2 times from each (one set is left by the
     constructor). Here the generator's state before each reset is kept, and missing ones are found by doing the resets
-    in between, softly (some 20 ms each) and without rollouts, which draw nothing.
+    in between, softly (60 to 80 ms each) and without rollouts, which draw nothing.
 """
 
 from __future__ import annotations

@@ -90,6 +90,13 @@ def plan_grasps(world: World, name: str, limit: int = 8) -> list[Grasp]:
     return found
 
 
+def is_free(world: World, name: str, grasp: Grasp) -> bool:
+    """Whether the way down to a planned grasp is still free of all but the object itself."""
+    low, high = world.boxes(name).bounds()
+    others = _near(world.obstacles(name), low, high).surface_points(_OBSTACLE_SPACING)
+    return not _collides(others, grasp)
+
+
 def _differ(first: Grasp, second: Grasp) -> bool:
     far = float(np.linalg.norm(first.position - second.position)) > 0.008
     return far or abs(first.yaw - second.yaw) > 0.2

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, top_down
-from mmact_eval.policies.expert.grasp import PALM_ABOVE_SITE, TIP_BELOW_SITE, Grasp, plan_grasps
+from mmact_eval.policies.expert.grasp import PALM_ABOVE_SITE, TIP_BELOW_SITE, Grasp, is_free, plan_grasps
 from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, turn_between
 from mmact_eval.policies.expert.placement import Placement, plan_placement
 from mmact_eval.policies.expert.world import Predicate, World
@@ -80,7 +80,6 @@ class PickPlace:
         self._last_opening = world.robot.opening
         self._held_offset: Array | None = None
         self._placement: Placement | None = None
-        self._hover = self._travel_height(world, world.robot.position, self._grasp.position, hang=TIP_BELOW_SITE)
         self._enter("reach", world)
 
     def _enter(self, phase: str, world: World) -> None:
@@ -97,18 +96,20 @@ class PickPlace:
         robot, grasp = world.robot, self._grasp
         if self._moved(world):
             return "again"
-        above = np.array([*grasp.position[:2], self._hover])
+        # Anew at every query: in some scenes objects are still falling when the episode begins.
+        hover = self._travel_height(world, robot.position, grasp.position, hang=TIP_BELOW_SITE)
+        above = np.array([*grasp.position[:2], hover])
         aside = float(np.linalg.norm((robot.position - above)[:2]))
         turned = turn_between(robot.rotation, grasp.rotation)
-        if aside < 0.006 and turned < 0.06:
-            return "descend"
         at_rest = bool((np.abs(robot.velocity) < (0.02, 0.02, 0.02, 0.2, 0.2, 0.2)).all())
-        if at_rest and aside < 0.012 and turned < 0.15:
-            return "descend"  # as good as it gets here
+        there = aside < 0.006 and turned < 0.06
+        if there or (at_rest and aside < 0.012 and turned < 0.15):  # the latter is as good as it gets
+            blocked = np.isfinite(grasp.cost) and not is_free(world, self._object, grasp)
+            return "again" if blocked else "descend"
         if self._overdue(world):
             return "retry"
-        if aside > 0.04 and robot.position[2] < self._hover - 0.03:  # clear the obstacles first
-            above = np.array([*robot.position[:2], self._hover + 0.01])
+        if aside > 0.04 and robot.position[2] < hover - 0.03:  # clear the obstacles first
+            above = np.array([*robot.position[:2], hover + 0.01])
         return Command(above, grasp.rotation, OPEN, f"move above the {_spoken(self._object)}", stop_at=0.004)
 
     def _descend(self, world: World) -> Command | str:

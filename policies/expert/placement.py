@@ -11,6 +11,7 @@ from mmact_eval.policies.expert.geometry import Array
 from mmact_eval.policies.expert.world import Predicate, Region, World
 
 _CLEARANCE = 0.012
+_SURFACE_ABOVE_REGION = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def plan_placement(predicate: Predicate, world: World) -> Placement:
         if relation == "in":
             _, top = world.boxes(region.parent).bounds() if region.parent else (None, region.position + region.extent)
             return Placement(_free_spot(name, region, world), top[2] + _CLEARANCE, top[2] + _CLEARANCE, gentle=False)
-        spot, start = region.position[:2], region.position[2] + 0.05
+        spot, start = region.position[:2], region.position[2] + _SURFACE_ABOVE_REGION
     else:
         if relation == "in":
             raise UsageError(f"the expert has no skill for 'in' an object without a region yet ({' '.join(predicate)})")
@@ -61,7 +62,9 @@ def _check_open_above(predicate: Predicate, region: Region, world: World) -> Non
     corners = world.boxes(region.parent).corners()
     low, high = corners.min(axis=1), corners.max(axis=1)
     over = np.all((low[:, :2] < region.position[:2]) & (region.position[:2] < high[:, :2]), axis=1)
-    if (over & (low[:, 2] > region.position[2] + 0.01)).any():
+    # What one puts things on may lie a little above its region (a stove's burner).
+    headroom = 0.01 if predicate[0] == "in" else _SURFACE_ABOVE_REGION
+    if (over & (low[:, 2] > region.position[2] + headroom)).any():
         raise UsageError(
             f"the expert has no skill for {predicate[0]!r} with {region.name!r} yet: it only puts things down from "
             "above, and this place is covered"
