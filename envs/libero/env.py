@@ -105,7 +105,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         return self._observe()
 
     def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Execute actions until success, the step limit or their end, and observe the last; its images are drawn when looked at.
+        """Execute actions until success, the step limit or their end; the last observation draws what is looked at.
 
         Args:
             actions: (T, 7) finite numbers, T ≥ 1. Values beyond [-1, 1] are clipped by the controller, as upstream.
