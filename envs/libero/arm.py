@@ -18,6 +18,14 @@ from numpy.typing import NDArray
 _TAKES_DATA = tuple(int(part) for part in mujoco.__version__.split(".")[:2]) >= (3, 4)
 
 
+_TOWARDS_SHUT = np.array([-1.0, 1.0])
+
+
+def _clip(values: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.float64]:
+    """`np.clip` without its detours: a tenth of the time for vectors this short."""
+    return np.minimum(np.maximum(values, low), high)
+
+
 class Arm:
     """Turns actions into actuator commands for the only robot of a LIBERO environment."""
 
@@ -54,10 +62,13 @@ class Arm:
         if is_new:
             controller.set_goal(action[: controller.control_dim])
         torques = controller.run_controller()
-        fingers = self._robot.gripper.format_action(action[controller.control_dim :])
+        # What the gripper's `format_action` does: the fingers approach open or shut by 0.01 a substep.
+        gripper = self._robot.gripper
+        fingers = gripper.current_action + _TOWARDS_SHUT * gripper.speed * np.sign(action[controller.control_dim :])
+        gripper.current_action = fingers = _clip(fingers, -1.0, 1.0)
         ctrl = self._data.ctrl
         ctrl[self._fingers] = self._bias + self._weight * fingers
-        ctrl[self._motors] = np.clip(torques, self._lowest, self._highest)
+        ctrl[self._motors] = _clip(torques, self._lowest, self._highest)
 
     def _update(self, force: bool = False) -> None:
         """Stands in for the controller's `update`: read the arm's kinematics and inertia."""
@@ -78,7 +89,7 @@ class Arm:
         controller.joint_vel = np.array(velocity[dofs])
         controller.J_pos = np.array(translation[:, dofs])
         controller.J_ori = np.array(rotation[:, dofs])
-        controller.J_full = np.vstack([controller.J_pos, controller.J_ori])
+        controller.J_full = np.concatenate((controller.J_pos, controller.J_ori))
         inertia = np.zeros((nv, nv))
         if _TAKES_DATA:
             mujoco.mj_fullM(self._model, data, inertia)
