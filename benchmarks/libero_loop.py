@@ -16,8 +16,32 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.specs import EnvSpec, PolicySpec
+from mmact_eval.types import Episode, PolicyOutput, Query
 
 CHUNK = 10
+
+
+class GivenActions:
+    """A policy that looks at both cameras and answers with actions fixed beforehand."""
+
+    def __init__(self, env_spec: EnvSpec, actions: Mapping[Episode, NDArray[np.float32]]) -> None:
+        self.spec = PolicySpec("given", env_spec.action, chunk=CHUNK, cameras=tuple(env_spec.cameras))
+        self._actions = actions
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        """It remembers nothing."""
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        """The next chunk of each."""
+        for query in queries:
+            dict(query.observation.images)  # look
+        return [PolicyOutput(self._actions[q.episode][q.index * CHUNK : (q.index + 1) * CHUNK]) for q in queries]
 
 
 def main() -> None:
@@ -55,12 +79,12 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     """One side: wall-clock seconds for construction and for all episodes, and processor seconds of both together."""
     from mmact_eval.envs.libero import catalog, plugin
     from mmact_eval.envs.libero.simulation import quiet
-    from mmact_eval.envs.libero.verify import run_ours, smooth_actions
+    from mmact_eval.envs.libero.verify import smooth_actions
     from mmact_eval.protocols import Needs
+    from mmact_eval.rollout import run_episode
     from mmact_eval.suite import load_suite
-    from mmact_eval.types import Episode
 
-    suite = load_suite(args.suite, ("protocol.seed_mode=upstream",))
+    suite = load_suite(args.suite, ("protocol.seed_mode=upstream", f"protocol.max_steps={args.steps}"))
     task = plugin.tasks(suite)[args.task]
     if args.side == "harness":
         plugin.prepare_process(0)
@@ -84,8 +108,10 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     else:
         env = plugin.make(suite, task, Needs(cameras=suite.protocol.cameras))
         ready = time.perf_counter()
-        for episode, actions in todo.items():
-            run_ours(env, episode, actions, CHUNK)
+        policy = GivenActions(env.interface, todo)
+        for episode in todo:
+            result = run_episode(env, policy, episode, suite.protocol)
+            assert result.outcome != "error", result.error
     return {
         "construction": ready - start,
         "episodes": time.perf_counter() - ready,

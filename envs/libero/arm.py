@@ -23,7 +23,8 @@ _TOWARDS_SHUT = np.array([-1.0, 1.0])
 
 def _clip(values: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.float64]:
     """`np.clip` without its detours: a tenth of the time for vectors this short."""
-    return np.minimum(np.maximum(values, low), high)
+    clipped: NDArray[np.float64] = np.minimum(np.maximum(values, low), high)
+    return clipped
 
 
 class Arm:
