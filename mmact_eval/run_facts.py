@@ -99,6 +99,7 @@ class RunFacts:
             "CPU": self._machines("cpu") or host.get("cpu"),
             "Rendering": self._of_sessions("prepared") or self._section("gl") or self._top("gl"),
             "Workers": self._of_sessions("options", "workers"),
+            "Peak memory of a worker": self._peak_memory(),
             "Created": self._manifest.get("created"),
             "Command": shlex.join(map(str, command)) if isinstance(command, list | tuple) else command,
         }
@@ -123,6 +124,12 @@ class RunFacts:
         }
         found |= self._section("versions")
         return {_text(name): _text(found[name]) for name in sorted(found, key=str) if _text(found[name])}
+
+    def _peak_memory(self) -> str:
+        used = [session["used"] for session in self._sessions if isinstance(session.get("used"), Mapping)]
+        peaks = [peak for one in used if isinstance(one.get("peak_memory_mib"), Mapping)
+                 for peak in one["peak_memory_mib"].values() if isinstance(peak, int | float)]  # fmt: skip
+        return f"{max(peaks) / 1024:.2f} GiB" if peaks else ""
 
     def _machines(self, key: str) -> str:
         return self._of_sessions("machine", key)

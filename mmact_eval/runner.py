@@ -133,13 +133,13 @@ def _execute_in(
         observers.append(functools.partial(VideoRecorder, store.path.absolute(), request.video))
     options = replace(request.options, log_folder=str(logs.absolute()))
 
-    session = {"command": provenance.command_line(), "pending": len(pending), "options": asdict(options)}
-    session |= {**scope, "machine": provenance.machine()}
+    session = {"event": "start", "command": provenance.command_line(), "pending": len(pending), **scope}
+    session |= {"options": asdict(request.options), "machine": provenance.machine()}
 
     def record_session(prepared: Mapping[str, str]) -> None:
         if policy.spec.cameras:
             _check_renderer(store, prepared)
-        store.add_session({**session, "prepared": dict(prepared)})
+        store.add_session(**session, prepared=dict(prepared))
 
     engine = LocalEngine(request.suite, policy, options, observers, on_ready=record_session)
     with Progress(len(planned), finished) as progress:
@@ -154,6 +154,8 @@ def _execute_in(
             progress.update(result)
 
         engine.run(pending, record)
+    if pending:
+        store.add_session(event="end", used=asdict(engine.report))
     results = [done[episode] for episode in planned if episode in done]
     return RunOutcome(store.path, manifest, results, planned, engine.report, tuple(store.warnings))
 

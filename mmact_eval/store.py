@@ -1,7 +1,7 @@
 """The run folder: what was asked, what it ran on, one line for each episode. It is the product; reports come from it.
 
     manifest.json    the protocol fingerprint and what was asked; written once
-    sessions.jsonl   one line for each time the run was started: command, machine, workers
+    sessions.jsonl   a line for each start of the run (command, machine, workers) and for each end (memory, batches)
     episodes.jsonl   one line for each finished episode, appended, flushed and synced
     logs/  videos/   what the workers wrote
 
@@ -141,11 +141,11 @@ class RunFolder:
                 "safe; make room and give the same command again to go on."
             ) from error
 
-    def add_session(self, session: Mapping[str, Any]) -> None:
-        """Record that the run was started (again)."""
+    def add_session(self, **facts: Any) -> None:
+        """Record that the run was started (again), or what it had used when it ended."""
         try:
             with open(self.path / "sessions.jsonl", "a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"started": _now(), **session}) + "\n")
+                stream.write(json.dumps({"time": _now(), **facts}) + "\n")
         except OSError as error:
             raise RunFolderError(f"cannot write to the run folder {self.path}: {error.strerror}.") from error
 

@@ -242,7 +242,7 @@ def test_a_random_policy_draws_the_same_in_any_batch(tmp_path: Path) -> None:
 def test_the_manifest_tells_what_was_run(tmp_path: Path) -> None:
     execute(request(tmp_path, limit=1))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    session = json.loads((tmp_path / "sessions.jsonl").read_text())
+    session = json.loads((tmp_path / "sessions.jsonl").read_text().splitlines()[0])
     assert manifest["fingerprint"]["protocol"]["max_steps"] == 60
     assert manifest["versions"]["numpy"] == np.__version__
     assert session["machine"]["cores"] == os.cpu_count()

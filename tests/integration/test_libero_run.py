@@ -65,7 +65,7 @@ def test_the_session_names_the_renderer_and_the_simulators_versions(
 ) -> None:
     out, _ = first
     manifest = json.loads((out / "manifest.json").read_text())
-    session = json.loads((out / "sessions.jsonl").read_text())
+    session = json.loads((out / "sessions.jsonl").read_text().splitlines()[0])
     assert manifest["fingerprint"]["versions"]["mujoco"]
     assert session["prepared"]["gl"] in ("egl", "osmesa")
 
