@@ -35,6 +35,11 @@ def mismatches(env: EnvSpec, policy: PolicySpec) -> list[str]:
                 f"gives {env.cameras[camera][0]}×{env.cameras[camera][1]}. Resize in the policy (image_size=None) "
                 f"or use --set protocol.resolution={policy.image_size[0]}."
             )
+    if policy.cameras and policy.image_convention not in ("", env.image_convention):
+        found.append(
+            f'image orientation: the policy was trained on "{policy.image_convention}", {env.name} gives '
+            f'"{env.image_convention}". Use --set protocol.rotation=… or turn the images in the policy.'
+        )
     for key in policy.state:
         if key not in env.state:
             offered = ", ".join(env.state) or "none"

@@ -79,6 +79,7 @@ class PolicySpec:
         cameras: cameras it looks at; only these are rendered.
         state: state keys it reads.
         image_size: (height, width) it needs its images in; None if it resizes by itself.
+        image_convention: orientation it was trained on, in the environment's words; "" if it takes what comes.
         privileged: whether it needs simulator ground truth.
         checkpoint: where its weights come from, "" if it has none.
         deterministic: whether the same queries give the same bits (batch size aside).
@@ -93,6 +94,7 @@ class PolicySpec:
     cameras: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
+    image_convention: str = ""
     privileged: bool = False
     checkpoint: str = ""
     deterministic: bool = True

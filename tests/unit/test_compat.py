@@ -24,6 +24,7 @@ def test_a_fitting_policy_passes() -> None:
     [
         (replace(POLICY, cameras=("agent_view",)), 'Did you mean "agentview"'),
         (replace(POLICY, image_size=(224, 224)), "resolution=224"),
+        (replace(POLICY, image_convention="upright"), "protocol.rotation"),
         (replace(POLICY, state=("joint_pos",)), "joint_pos"),
         (replace(POLICY, action=replace(ACTION, dim=6)), "the policy says 6, libero takes 7"),
         (replace(POLICY, action=replace(ACTION, gripper="+1 open, -1 close")), "action gripper"),
