@@ -129,7 +129,7 @@ def _alive(pid: int) -> bool:
 )
 def test_an_environment_that_breaks_costs_its_episode_and_no_other(tmp_path: Path, fault: str, kind: str) -> None:
     outcome = execute(
-        request(tmp_path, f"env_args.fault={fault}", "env_args.fault_init_state=1", "protocol.episode_timeout=1")
+        request(tmp_path, f"env_args.fault={fault}", "env_args.fault_init_state=1", "protocol.episode_timeout=3")
     )
     errors = [result for result in outcome.results if result.outcome == "error"]
     assert [(r.episode.init_state, r.error_kind, r.attempts) for r in errors] == [(1, kind, 2), (1, kind, 2)]
