@@ -19,6 +19,24 @@ _BRIDGES = {
 }
 
 
+def malformed(policy: PolicySpec) -> list[str]:
+    """What is wrong with a policy's spec by itself: fields of another type than promised."""
+    if not isinstance(policy, PolicySpec):
+        return [f"its spec is {type(policy).__name__}; it must be a mmact_eval.PolicySpec."]
+    if not isinstance(policy.action, ActionSpec):
+        return [f"spec.action is {type(policy.action).__name__}; it must be a mmact_eval.ActionSpec."]
+    found = []
+    for name in ("cameras", "state"):
+        value = getattr(policy, name)
+        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+            found.append(f"spec.{name} is {value!r}; it must be a tuple of names.")
+    for name in ("chunk", "replan"):
+        value = getattr(policy, name)
+        if isinstance(value, bool) or not isinstance(value, int | None if name == "replan" else int):
+            found.append(f"spec.{name} is {value!r}; it must be a whole number.")
+    return found
+
+
 def mismatches(env: EnvSpec, policy: PolicySpec) -> list[str]:
     """One sentence for each thing that does not fit, naming both sides and what would bridge them; [] if all fits."""
     found = []
@@ -70,7 +88,9 @@ def check(env: EnvSpec, policy: PolicySpec) -> None:
     Raises:
         IncompatibleError: lists every mismatch.
     """
-    found = mismatches(env, policy)
+    found = malformed(policy) or mismatches(env, policy)
     if found:
         lines = "\n".join(f"  - {line}" for line in found)
-        raise IncompatibleError(f'policy "{policy.name}" does not fit environment "{env.name}":\n{lines}')
+        raise IncompatibleError(
+            f'policy "{getattr(policy, "name", "?")}" does not fit environment "{env.name}":\n{lines}'
+        )

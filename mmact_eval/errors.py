@@ -32,6 +32,14 @@ class RunAborted(MmactEvalError):
     """The run stopped early; what was computed is on disk and the same command goes on from there."""
 
 
+class Stopped(BaseException):
+    """Somebody asked the run to stop (SIGTERM). No `except Exception` of a policy's may swallow it."""
+
+
+class PolicyFailure(MmactEvalError):
+    """The policy raised; the message says what."""
+
+
 class PolicyContractError(MmactEvalError):
     """A policy returned something that is not a chunk of the promised shape."""
 

@@ -38,12 +38,18 @@ def select_tasks(tasks: Sequence[Task], wanted: str | None) -> list[Task]:
         if entry:
             for task in _matching(tasks, entry):
                 chosen[task.name] = task
+    if not chosen:
+        raise UsageError(f'--tasks "{wanted}" names no task.')
     return [task for task in tasks if task.name in chosen]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _matching(tasks: Sequence[Task], entry: str) -> list[Task]:
     first, dash, last = entry.partition("-")
-    if first.isdigit() and (last.isdigit() if dash else True):
+    if _is_number(first) and (_is_number(last) if dash else True):
         low, high = int(first), int(last or first)
         if high >= len(tasks) or low > high:
             raise UsageError(f'there is no task "{entry}": the suite has tasks 0 to {len(tasks) - 1}.')

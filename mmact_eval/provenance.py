@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from mmact_eval import __version__
+from mmact_eval.policy_output import plain_data
 from mmact_eval.rollout import effective_replan
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import Suite
@@ -30,24 +31,38 @@ _RECORDED_PACKAGES = ("numpy", "gymnasium", "torch", "transformers", "mujoco", "
 def fingerprint(
     suite: Suite,
     policy: PolicySpec,
+    target: str,
     policy_args: Mapping[str, Any],
+    code: str,
     seed: int,
     env_versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Everything that can change an episode's result, as nested plain data."""
+    """Everything that can change an episode's result, as nested plain data.
+
+    Args:
+        suite: what is evaluated.
+        policy: the policy's spec.
+        target: the name it was asked by, without folders.
+        policy_args: what it was made with.
+        code: a hash of its code, "" for a registered policy (whose package has a version).
+        seed: the run's seed.
+        env_versions: versions of simulator and assets.
+    """
     protocol = {k: v for k, v in suite.protocol.model_dump(mode="json").items() if k not in _NOT_PART_OF_A_RESULT}
     protocol["replan"] = effective_replan(suite.protocol, policy)
     return {
-        "suite": {"name": suite.name, "env": suite.env, "env_args": dict(suite.env_args)},
+        "suite": {"name": suite.name, "env": suite.env, "env_args": plain_data(dict(suite.env_args))},
         "protocol": protocol,
         "policy": {
             "name": policy.name,
+            "target": target,
             "checkpoint": policy.checkpoint,
             "chunk": policy.chunk,
             "cameras": list(policy.cameras),
             "state": list(policy.state),
-            "args": _plain(policy_args),
-            "config": _plain(policy.config),
+            "code": code,
+            "args": plain_data(dict(policy_args)),
+            "config": plain_data(dict(policy.config)),
         },
         "seed": seed,
         "versions": {"mmact-eval": __version__, **env_versions},
@@ -67,14 +82,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
         old, new = before.get(key, "(absent)"), now.get(key, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += differences(old, new, f"{path}.")
-        elif old != new:
+        elif repr(old) != repr(new):  # by their text, so that NaN equals NaN
             lines.append(f"{path}: {old} → {new}")
     return lines
 
 
 def describe_env(spec: EnvSpec) -> dict[str, Any]:
     """The environment's side of a manifest."""
-    described: dict[str, Any] = _plain(asdict(spec))
+    described: dict[str, Any] = plain_data(asdict(spec))
     return described
 
 
@@ -140,8 +155,3 @@ def _git_commit() -> str:
 def command_line() -> list[str]:
     """The command as typed, the program by its name alone."""
     return [os.path.basename(sys.argv[0]), *sys.argv[1:]]
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON data: what JSON cannot hold becomes its `str`, tuples become lists."""
-    return json.loads(json.dumps(value, default=str))

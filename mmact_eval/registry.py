@@ -6,6 +6,7 @@ missing is listed with the pip extra that brings them, and never breaks the othe
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -23,6 +24,9 @@ from mmact_eval.specs import EnvSpec
 ENVS = "mmact_eval.envs"
 POLICIES = "mmact_eval.policies"
 REPORTS = "mmact_eval.reports"
+
+
+_PLUGIN_PARTS = ("name", "extra", "requires", "tasks", "spec", "prepare_process", "make", "versions")
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ def env_plugin(name: str) -> EnvPlugin:
         UsageError: unknown name or missing packages, with the pip extra that brings them.
     """
     plugin: EnvPlugin = _from_module(name) if ":" in name else _load(ENVS, name)
+    lacking = [part for part in _PLUGIN_PARTS if not hasattr(plugin, part)]
+    if lacking or inspect.isclass(plugin):
+        what = "a class; name an instance of it" if inspect.isclass(plugin) else f"lacking {', '.join(lacking)}"
+        raise UsageError(f'"{name}" is no environment plug-in (see mmact_eval.protocols.EnvPlugin): it is {what}.')
     missing = missing_packages(plugin)
     if missing:
         raise UsageError(
@@ -124,6 +132,21 @@ def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> Poli
     return policy
 
 
+def policy_code(target: str) -> str:
+    """A hash of the code that ``file.py:attr`` or ``module:attr`` names, "" for a registered policy.
+
+    Editing the file makes another policy of it. What it imports is not looked at.
+    """
+    if not _is_file(target) and ":" not in target:
+        return ""
+    if _is_file(target):
+        source = Path(target.partition(".py:")[0] + ".py")
+    else:
+        module = sys.modules.get(target.partition(":")[0])
+        source = Path(getattr(module, "__file__", None) or "")
+    return hashlib.blake2b(source.read_bytes(), digest_size=6).hexdigest() if source.is_file() else ""
+
+
 def _is_policy(thing: object) -> bool:
     return not inspect.isclass(thing) and isinstance(thing, Policy)
 
@@ -159,7 +182,7 @@ def _call(target: str, factory: Callable[..., Any], args: Mapping[str, Any], env
         raise
     except ImportError as error:
         raise UsageError(f'policy "{target}" needs the package "{error.name}", which is not installed here.') from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f'policy "{target}" could not be made: {type(error).__name__}: {error}') from error
 
 
@@ -180,9 +203,10 @@ def _from_file(target: str) -> Any:
         raise UsageError(f'"{path}" is not a Python file.')
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses and pickle look the module up by name
+    _import_from(path.resolve().parent)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f'"{path}" cannot be imported: {type(error).__name__}: {error}') from error
     return _attribute(module, attribute, str(path))
 
@@ -191,16 +215,20 @@ def _from_module(target: str) -> Any:
     module_name, _, attribute = target.partition(":")
     if "//" in target:
         raise UsageError(f'"{target}": policies behind a server are not supported in this version.')
-    sys.path.insert(0, "")  # a module beside the user, as `python -m` would find it
+    _import_from(Path.cwd())
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise UsageError(f'cannot import "{module_name}" (from {target}): {error}.') from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f'"{module_name}" cannot be imported: {type(error).__name__}: {error}') from error
-    finally:
-        sys.path.remove("")
     return _attribute(module, attribute, module_name)
+
+
+def _import_from(folder: Path) -> None:
+    """Let a user's code find its neighbours, now and later. Last in the path: it hides nothing that is installed."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def _attribute(module: Any, attribute: str, where: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from mmact_eval import registry
@@ -17,8 +18,14 @@ def summarize_folder(folder: Path) -> Summary:
     Raises:
         RunFolderError: it is no run folder, or cannot be read.
     """
-    results, _ = read_episodes(folder)
-    return summarize(results.values(), read_manifest(folder), read_sessions(folder))
+    manifest = read_manifest(folder)
+    found, warnings = read_episodes(folder)
+    suite = manifest["fingerprint"].get("suite", {}).get("name")
+    results = [result for result in found.values() if suite in (None, result.episode.suite)]
+    if len(results) < len(found):
+        warnings.append(f"{len(found) - len(results)} records of other suites than {suite} were left out.")
+    summary = summarize(results, manifest, read_sessions(folder))
+    return replace(summary, warnings=(*summary.warnings, *warnings))
 
 
 def write_reports(summary: Summary, folder: Path, formats: Iterable[str]) -> list[Path]:

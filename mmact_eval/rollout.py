@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmact_eval.errors import EnvironmentFailure, PolicyContractError
+from mmact_eval.errors import EnvironmentFailure, PolicyContractError, PolicyFailure
+from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Env, Observer, Policy
 from mmact_eval.specs import PolicySpec
 from mmact_eval.suite import Protocol
-from mmact_eval.types import Episode, EpisodeResult, Observation, Outcome, PolicyOutput, Query
+from mmact_eval.types import Episode, EpisodeResult, Observation, Outcome, Query
 
 log = logging.getLogger(__name__)
 
@@ -27,32 +27,6 @@ log = logging.getLogger(__name__)
 def effective_replan(protocol: Protocol, spec: PolicySpec) -> int:
     """Actions of a chunk that are executed before the next query: the suite's word, the policy's, or all of them."""
     return protocol.replan or spec.replan or spec.chunk
-
-
-def checked_actions(output: PolicyOutput, dim: int) -> NDArray[np.float32]:
-    """The output's chunk as a (T, dim) float32 array.
-
-    Raises:
-        PolicyContractError: it is empty, has another shape or another type.
-        ValueError: it holds NaN or infinity.
-    """
-    if not isinstance(output, PolicyOutput):
-        raise PolicyContractError(
-            f"the policy returned {type(output).__name__}; `act` must return a PolicyOutput for each query"
-        )
-    actions = np.asarray(output.actions)
-    if actions.dtype.kind not in "fiu":
-        raise PolicyContractError(f"the policy returned actions of type {actions.dtype}; they must be numbers")
-    if actions.ndim != 2 or actions.shape[1] != dim:
-        raise PolicyContractError(
-            f"the policy returned actions of shape {actions.shape}; expected (T, {dim}): T actions of {dim} numbers"
-        )
-    if len(actions) == 0:
-        raise PolicyContractError("the policy returned an empty chunk; it must hold at least one action")
-    if not np.isfinite(actions).all():
-        row, column = np.argwhere(~np.isfinite(actions))[0]
-        raise ValueError(f"action {row} of the chunk has {actions[row, column]} at position {column}")
-    return actions.astype(np.float32, copy=False)
 
 
 def check_observation(observation: Observation) -> None:
@@ -82,6 +56,8 @@ def _blame(kind: str, episode: Episode) -> Iterator[None]:
         raise
     except PolicyContractError as error:
         raise _Failed("contract", str(error)) from error
+    except PolicyFailure as error:
+        raise _Failed("policy", str(error)) from error
     except Exception as error:
         log.exception("%s error in %s", kind, episode.key)
         raise _Failed(kind, f"{type(error).__name__}: {error}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from mmact_eval import compat, provenance, registry
 from mmact_eval.engine.local import EngineOptions, EngineReport, LocalEngine
 from mmact_eval.errors import RunFolderError
 from mmact_eval.plan import plan_episodes, select_tasks, shuffled, suite_tasks
+from mmact_eval.policy_output import plain_data
 from mmact_eval.progress import Progress
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.specs import EnvSpec
@@ -20,6 +23,8 @@ from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
 from mmact_eval.video import VideoMode, VideoRecorder
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -27,6 +32,7 @@ class RunRequest:
 
     Attributes:
         suite: with overrides applied.
+        overrides: which they were; they only show in the default folder's name.
         policy: a registered name, ``module:attr`` or ``file.py:attr``.
         policy_args: keyword arguments of the policy.
         tasks: which tasks, as `plan.select_tasks` understands it; None for all.
@@ -42,6 +48,7 @@ class RunRequest:
     suite: Suite
     policy: str
     policy_args: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
     tasks: str | None = None
     episodes: int | None = None
     seed: int = 0
@@ -73,12 +80,16 @@ class RunOutcome:
     warnings: Sequence[str]
 
 
-def default_folder(suite: Suite, policy: str, policy_args: Mapping[str, Any], seed: int) -> Path:
-    """``runs/<suite>/<policy>-seed<seed>``: the same request finds the same folder again."""
-    name = policy.rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
-    if policy_args:
-        name += f"-{provenance.digest(dict(policy_args))[:6]}"
-    return Path("runs") / suite.name / f"{name}-seed{seed}"
+def default_folder(request: RunRequest) -> Path:
+    """``runs/<suite>/<policy>-seed<seed>``: the same request finds the same folder again.
+
+    Arguments of the policy and changes of the suite (``--set``) add a short hash.
+    """
+    name = request.policy.rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
+    if request.policy_args or request.overrides:
+        asked = {"args": plain_data(dict(request.policy_args)), "set": sorted(request.overrides)}
+        name += f"-{provenance.digest(asked)[:6]}"
+    return Path("runs") / request.suite.name / f"{name}-seed{request.seed}"
 
 
 def execute(request: RunRequest) -> RunOutcome:
@@ -97,13 +108,21 @@ def execute(request: RunRequest) -> RunOutcome:
     policy = registry.make_policy(request.policy, request.policy_args, env_spec)
     try:
         compat.check(env_spec, policy.spec)
-        folder = request.out or default_folder(suite, request.policy, request.policy_args, request.seed)
+        folder = request.out or default_folder(request)
         with RunFolder(folder) as store:
             return _execute_in(store, request, plugin, env_spec, policy, planned)
     finally:
-        close = getattr(policy, "close", None)
-        if callable(close):
+        _close(policy)
+
+
+def _close(policy: Policy) -> None:
+    """Let a policy free what it holds; a failure at this point costs nobody their results."""
+    close = getattr(policy, "close", None)
+    if callable(close):
+        try:
             close()
+        except Exception as error:
+            log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 
 
 def _execute_in(
@@ -115,19 +134,20 @@ def _execute_in(
     planned: Sequence[Episode],
 ) -> RunOutcome:
     asked = provenance.fingerprint(
-        request.suite, policy.spec, request.policy_args, request.seed, dict(plugin.versions())
+        request.suite,
+        policy.spec,
+        request.policy.rsplit("/", 1)[-1],
+        request.policy_args,
+        registry.policy_code(request.policy),
+        request.seed,
+        dict(plugin.versions()),
     )
     scope = {"tasks": list(dict.fromkeys(episode.task for episode in planned)), "episodes_planned": len(planned)}
     manifest = store.open_manifest({**_manifest(request, env_spec, policy, asked), **scope})
     done = store.open_episodes()
     finished = [done[episode] for episode in planned if episode in done and done[episode].outcome != "error"]
-    pending = _pending(request, planned, {result.episode for result in finished})
-
-    logs = store.path / "logs"
-    try:
-        logs.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"cannot write to the run folder {store.path}: {error.strerror}.") from error
+    pending = _pending(request, planned, done)
+    logs = store.log_folder()
     observers = []
     if request.video != "none":
         observers.append(functools.partial(VideoRecorder, store.path.absolute(), request.video))
@@ -137,7 +157,7 @@ def _execute_in(
     session |= {"options": asdict(request.options), "machine": provenance.machine()}
 
     def record_session(prepared: Mapping[str, str]) -> None:
-        if policy.spec.cameras:
+        if policy.spec.cameras and finished:
             _check_renderer(store, prepared)
         store.add_session(**session, prepared=dict(prepared))
 
@@ -151,9 +171,15 @@ def _execute_in(
             done[result.episode] = result
             if result.outcome == "error":
                 progress.say(f"error in {result.episode.key}: {result.error}")
+            for kind, text in result.artifacts.items():
+                if kind.endswith("_error"):
+                    progress.say(f"warning: {result.episode.key}: no {kind.removesuffix('_error')}: {text}")
             progress.update(result)
 
-        engine.run(pending, record)
+        with _logged_to(logs / "engine.log"):
+            engine.run(pending, record)
+    for task, left in engine.report.given_up.items():
+        store.warnings.append(f"task {task} ended in errors again and again; {left} episodes were not tried")
     if pending:
         store.add_session(event="end", used=asdict(engine.report))
     results = [done[episode] for episode in planned if episode in done]
@@ -176,12 +202,31 @@ def _check_renderer(store: RunFolder, prepared: Mapping[str, str]) -> None:
             )
 
 
-def _pending(request: RunRequest, planned: Sequence[Episode], finished: set[Episode]) -> list[Episode]:
-    """What is left to do; episodes that ended in errors are tried again."""
-    pending = [episode for episode in planned if episode not in finished]
+def _pending(request: RunRequest, planned: Sequence[Episode], done: Mapping[Episode, EpisodeResult]) -> list[Episode]:
+    """What is left to do. Episodes that ended in errors are tried again, after those that were never tried."""
+    fresh = [episode for episode in planned if episode not in done]
+    again = [episode for episode in planned if episode in done and done[episode].outcome == "error"]
     if request.shuffle is not None:
-        pending = shuffled(pending, request.shuffle)
+        fresh, again = shuffled(fresh, request.shuffle), shuffled(again, request.shuffle)
+    pending = fresh + again
     return pending if request.limit is None else pending[: request.limit]
+
+
+@contextmanager
+def _logged_to(file: Path) -> Iterator[None]:
+    """Send the engine's own log (tracebacks of policies, mostly) to a file instead of the terminal."""
+    logger = logging.getLogger("mmact_eval")
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.propagate = before
 
 
 def _manifest(request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,9 +47,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = open(path / "run.lock", "a+", encoding="utf-8")  # noqa: SIM115 (held open: it is the lock)
         except OSError as error:
-            raise RunFolderError(
-                f"cannot write to the run folder {path}: {error.strerror}. Choose another with --out."
-            ) from error
+            raise _cannot_write(path, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -59,10 +57,13 @@ class RunFolder:
             raise RunFolderError(
                 f"{path} is in use by {holder}. Wait for it, stop it, or choose another folder with --out."
             ) from error
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(f"process {os.getpid()}")
-        self._lock.flush()
+        try:
+            self._lock.seek(0)
+            self._lock.truncate()
+            self._lock.write(f"process {os.getpid()}")
+            self._lock.flush()
+        except OSError as error:
+            raise _cannot_write(path, error) from error
         self._episodes: FileIO | None = None
 
     def __enter__(self) -> RunFolder:
@@ -76,6 +77,9 @@ class RunFolder:
     def open_manifest(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Write the manifest of a new run, or check that an old one was made under the same fingerprint.
 
+        A folder in which no episode was completed yet is not bound by its fingerprint: what it holds (errors, of a
+        policy that was mended since) is set aside. Call it before `open_episodes`.
+
         Args:
             manifest: its ``fingerprint`` is compared, the rest is for people.
 
@@ -84,22 +88,28 @@ class RunFolder:
 
         Raises:
             RunFolderError: the folder holds a run with another fingerprint (the difference is shown), or its
-                manifest cannot be read.
+                manifest is missing or cannot be read.
         """
         file = self.path / "manifest.json"
-        if not file.exists():
-            written = {"schema": SCHEMA, "created": _now(), **manifest}
-            self._write_whole(file, json.dumps(written, indent=2) + "\n")
-            return written
-        found = read_manifest(self.path)
-        changed = provenance.differences(found.get("fingerprint", {}), manifest["fingerprint"])
-        if changed:
-            lines = "\n".join(f"  - {line}" for line in changed)
-            raise RunFolderError(
-                f"{self.path} holds a run made differently (there → now):\n{lines}\n"
-                "Ask for the same again to continue it, or choose another folder with --out."
-            )
-        return found
+        completed = any(result.outcome != "error" for result in read_episodes(self.path)[0].values())
+        if file.exists():
+            found = read_manifest(self.path)
+            changed = provenance.differences(found["fingerprint"], manifest["fingerprint"])
+            if not changed:
+                return found
+            if completed:
+                lines = "\n".join(f"  - {line}" for line in changed)
+                raise RunFolderError(
+                    f"{self.path} holds a run made differently (there → now):\n{lines}\n"
+                    "Ask for the same again to continue it, or choose another folder with --out."
+                )
+            for name in (file.name, "episodes.jsonl", "sessions.jsonl"):
+                self._set_aside(name)
+        elif completed:
+            raise RunFolderError(f"{self.path} has episodes but no manifest.json: nobody knows how they were made.")
+        written = {"schema": SCHEMA, "created": _now(), **manifest}
+        self._write_whole(file, json.dumps(written, indent=2) + "\n")
+        return written
 
     def open_episodes(self) -> dict[Episode, EpisodeResult]:
         """Read what is done and get ready to append.
@@ -147,7 +157,24 @@ class RunFolder:
             with open(self.path / "sessions.jsonl", "a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"time": _now(), **facts}) + "\n")
         except OSError as error:
-            raise RunFolderError(f"cannot write to the run folder {self.path}: {error.strerror}.") from error
+            raise _cannot_write(self.path, error) from error
+
+    def log_folder(self) -> Path:
+        """The folder for logs, made if it is not there."""
+        folder = self.path / "logs"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        return folder
+
+    def _set_aside(self, name: str) -> None:
+        file = self.path / name
+        try:
+            if file.exists():
+                file.replace(file.with_name(f"{name}.old"))
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
 
     def _set_broken_tail_aside(self, file: Path) -> None:
         """A crash can cut the last line in half: move it to a file of its own, so that appending starts a new line."""
@@ -186,6 +213,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} is no run folder: it has no manifest.json.") from error
     except (OSError, ValueError) as error:
         raise RunFolderError(f"cannot read {file}: {error}.") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("fingerprint"), dict):
+        raise RunFolderError(f"{file} is not the manifest of a run.")
     return manifest
 
 
@@ -214,12 +243,18 @@ def read_sessions(path: Path) -> list[dict[str, Any]]:
     file = path / "sessions.jsonl"
     sessions = []
     if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                sessions.append(json.loads(line))
+                session = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(session, dict):
+                sessions.append(session)
     return sessions
+
+
+def _cannot_write(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(f"cannot write to the run folder {path}: {error.strerror}. Choose another with --out.")
 
 
 def _now() -> str:

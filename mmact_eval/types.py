@@ -170,7 +170,11 @@ class EpisodeResult:
             raise ValueError(f"unknown outcome {record['outcome']!r}")
         known = {f.name for f in fields(cls)} - {"episode"}
         values = {key: value for key, value in record.items() if key in known}
-        values["latencies"] = tuple(values.get("latencies", ()))
+        for key in ("steps", "queries", "attempts"):
+            values[key] = int(values.get(key, 0))
+        for key in ("seconds", "env_seconds", "wait_seconds"):
+            values[key] = float(values.get(key, 0.0))
+        values["latencies"] = tuple(float(value) for value in values.get("latencies", ()))
         return cls(episode=episode, **values)
 
     def reproducible(self) -> tuple[object, ...]:

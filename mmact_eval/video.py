@@ -81,6 +81,8 @@ class VideoRecorder:
         import imageio.v2 as imageio
 
         file.parent.mkdir(parents=True, exist_ok=True)
+        for earlier in file.parent.glob(f"{file.name.rpartition('-')[0]}-*.mp4"):
+            earlier.unlink()  # of an attempt that ended in an error
         half = file.with_name(f".part-{file.name}")  # a crash leaves no video that looks whole
         steps_a_frame = self._steps / max(1, len(self._frames) - 1)
         fps = self._hz / steps_a_frame if steps_a_frame else self._hz

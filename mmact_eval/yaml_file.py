@@ -81,6 +81,8 @@ class Document:
             raise UsageError(f"--set {override}: write it as FIELD=VALUE, e.g. --set protocol.max_steps=100")
         try:
             value = yaml.load(text, Loader=_Loader)  # a subclass of the safe loader
+            if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+                value = float(value)  # YAML 1.1 takes 1e3 for text; nobody who types it does
         except yaml.YAMLError as error:
             raise UsageError(f"--set {override}: the value is not YAML ({_problem(error)})") from None
         changed = Document(self.name, dict(self.data), dict(self.origin))

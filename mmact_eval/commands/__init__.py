@@ -1,1 +1,1 @@
-"""TODO."""
+"""The commands of `mmact-eval`, a file each, imported when they are used."""

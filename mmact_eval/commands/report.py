@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
+
+from mmact_eval.errors import RunFolderError
 
 
 @click.command(
@@ -23,13 +26,22 @@ def command(folders: tuple[Path, ...], formats: tuple[str, ...], out: Path | Non
     from mmact_eval import reporting
     from mmact_eval.terminal_table import text_table
 
+    shared = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    failed = 0
     for folder in folders:
-        summary = reporting.summarize_folder(folder)
+        try:
+            summary = reporting.summarize_folder(folder)
+        except RunFolderError as error:
+            if len(folders) == 1:
+                raise
+            click.echo(f"Skipped: {error}", err=True)
+            failed += 1
+            continue
         if out is None or len(folders) == 1:
             target = out or folder
         else:
-            target = out / "-".join(folder.parts[-2:])
+            target = out / "-".join(folder.resolve().relative_to(shared).parts)
         files = reporting.write_reports(summary, target, formats)
         click.echo(text_table(summary))
         click.echo("Wrote " + ", ".join(str(file) for file in files))
-    return 0
+    return 1 if failed == len(folders) else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import signal
 from pathlib import Path
 from types import FrameType
@@ -10,11 +12,12 @@ from typing import Any
 import click
 import yaml
 
-from mmact_eval.errors import RunAborted, UsageError, did_you_mean
+from mmact_eval.command_values import parse_value
+from mmact_eval.errors import RunAborted, Stopped, UsageError, did_you_mean
 
 
 def parse_assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
-    """``("a=1", "b=x")`` → ``{"a": 1, "b": "x"}``; values are read as YAML.
+    """``("a=1", "b=x")`` → ``{"a": 1, "b": "x"}``; values are read by `parse_value`.
 
     Raises:
         UsageError: a pair has no ``=``.
@@ -24,10 +27,7 @@ def parse_assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise UsageError(f'{flag} takes name=value, not "{pair}".')
-        try:
-            parsed[name] = yaml.safe_load(value) if value else ""
-        except yaml.YAMLError:
-            parsed[name] = value
+        parsed[name] = parse_value(value)
     return parsed
 
 
@@ -37,20 +37,20 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, value: Path | N
         return None
     try:
         options = yaml.safe_load(value.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {value}: {error}") from error
     if not isinstance(options, dict):
         raise UsageError(f"{value}: must be a mapping of options, such as `suite: libero-object`.")
-    known = {p.name: p for p in ctx.command.params if p.name and p.name != "config"}
+    known = {option.lstrip("-"): p for p in ctx.command.params for option in p.opts if option != "--config"}
     defaults = {}
     for key, setting in options.items():
-        name = {"set": "overrides"}.get(str(key), str(key).replace("-", "_"))
-        if name not in known:
-            raise UsageError(f'{value}: unknown option "{key}".{did_you_mean(str(key), filter(None, known))}')
+        option = known.get(str(key).replace("_", "-"))
+        if option is None or option.name is None:
+            raise UsageError(f'{value}: unknown option "{key}".{did_you_mean(str(key), known)}')
+        name = option.name
         if isinstance(setting, dict):
-            setting = [f"{k}={yaml.safe_dump(v, default_flow_style=True).strip()}" for k, v in setting.items()]
-        many = known[name].multiple if isinstance(known[name], click.Option) else False
-        if many:
+            setting = [f"{k}={json.dumps(v)}" for k, v in setting.items()]
+        if isinstance(option, click.Option) and option.multiple:
             setting = [str(entry) for entry in (setting if isinstance(setting, list) else [setting])]
         elif isinstance(setting, list):
             setting = ",".join(str(entry) for entry in setting)
@@ -60,7 +60,7 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, value: Path | N
 
 
 def _stop_on_sigterm(number: int, frame: FrameType | None) -> None:
-    raise RunAborted("stopped by SIGTERM. Finished episodes are safe; give the same command again to go on.")
+    raise Stopped
 
 
 @click.command(
@@ -91,7 +91,7 @@ The same command goes on where it stopped. Exit code: 0 done, 1 episodes ended i
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite.")
 @click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True,
               help="Tries again of an episode that ended in an error.")  # fmt: skip
-@click.option("--policy-timeout", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True,
+@click.option("--policy-timeout", type=click.FloatRange(0, 604800, min_open=True), default=600.0, show_default=True,
               help="Seconds the policy may take for an answer.")  # fmt: skip
 @click.option("--cached-envs", type=click.IntRange(min=1), default=1, show_default=True,
               help="Environments each worker keeps open (LIBERO: 0.6 GB each and 0.9 GB a worker).")  # fmt: skip
@@ -119,9 +119,12 @@ def command(
     from mmact_eval.runner import RunRequest, execute
     from mmact_eval.suite import load_suite
 
+    if not math.isfinite(policy_timeout):
+        raise UsageError("--policy-timeout must be a number of seconds.")
     signal.signal(signal.SIGTERM, _stop_on_sigterm)
     request = RunRequest(
         suite=load_suite(suite_name, overrides),
+        overrides=overrides,
         policy=policy,
         policy_args=parse_assignments(policy_args, "--policy-args"),
         tasks=tasks,
@@ -141,7 +144,7 @@ def command(
     )
     try:
         outcome = execute(request)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
     return _tell(outcome)
 
@@ -158,9 +161,11 @@ def _tell(outcome: Any) -> int:
     if memory:
         each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))
         click.echo(f"Peak memory of the workers: {each} GiB")
+    for warning in outcome.warnings:
+        click.echo(f"Warning: {warning}.", err=True)
     missing = len(outcome.planned) - len(outcome.results)
     if missing:
-        click.echo(f"{missing} of {len(outcome.planned)} episodes are still to be done (--limit).")
+        click.echo(f"{missing} of {len(outcome.planned)} episodes are still to be done.")
     click.echo("Wrote " + ", ".join(str(file) for file in files))
     errors = [result for result in outcome.results if result.outcome == "error"]
     if errors:

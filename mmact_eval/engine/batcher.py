@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from mmact_eval.engine.messages import Answer
-from mmact_eval.errors import RunAborted
+from mmact_eval.errors import PolicyContractError, RunAborted
+from mmact_eval.policy_output import plain_output
 from mmact_eval.protocols import Policy
 from mmact_eval.types import Episode, PolicyOutput, Query
 
@@ -84,7 +85,7 @@ class PolicyBatcher:
         self.batches += 1
         self.answered += len(batch)
         answers = self._act(queries)
-        if len(queries) > 1 and any(answer.output is None for answer in answers):
+        if len(queries) > 1 and all(answer.output is None for answer in answers):
             answers = [self._act([query])[0] for query in queries]
         for (_, reply), answer in zip(batch, answers, strict=True):
             reply(answer)
@@ -96,18 +97,27 @@ class PolicyBatcher:
                 outputs = list(self._policy.act(queries))
         except PolicyHung:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.warning("the policy raised:\n%s", traceback.format_exc())
             return [Answer(None, error=f"{type(error).__name__}: {error}")] * len(queries)
         seconds = time.perf_counter() - start
         if len(outputs) != len(queries):
             text = f"the policy gave {len(outputs)} outputs for {len(queries)} queries; `act` must answer each"
             return [Answer(None, error=text, contract=True)] * len(queries)
-        for output in outputs:
-            if not isinstance(output, PolicyOutput):
-                text = f"the policy returned {type(output).__name__}; `act` must return a PolicyOutput for each query"
-                return [Answer(None, error=text, contract=True)] * len(queries)
-        return [Answer(output, seconds) for output in outputs]
+        return [self._answer(output, seconds) for output in outputs]
+
+    def _answer(self, output: PolicyOutput, seconds: float) -> Answer:
+        """A policy's output as plain data: what a worker gets must not depend on the policy's own modules."""
+        try:
+            return Answer(plain_output(output, self._policy.spec.action.dim), seconds)
+        except PolicyContractError as error:
+            return Answer(None, error=str(error), contract=True)
+        except Exception as error:
+            return Answer(None, error=f"{type(error).__name__}: {error}")
+
+
+class _Alarm(BaseException):
+    """Raised in the policy's code; not an `Exception`, so that its own error handling does not swallow it."""
 
 
 @contextmanager
@@ -121,16 +131,18 @@ def _deadline(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def raise_hung(number: int, frame: FrameType | None) -> None:
-        raise PolicyHung(
-            f"the policy has not answered for {seconds:.0f} s (--policy-timeout). Finished episodes are safe; "
-            "give the same command again to go on."
-        )
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Alarm
 
-    before = signal.signal(signal.SIGALRM, raise_hung)
+    before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except _Alarm:
+        raise PolicyHung(
+            f"the policy has not answered for {seconds:g} s (--policy-timeout). Finished episodes are safe; "
+            "give the same command again to go on."
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

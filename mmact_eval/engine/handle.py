@@ -19,6 +19,10 @@ _BUILD_SECONDS = 600.0
 """What building an environment may take, on top of the episode's limit: import, model compilation, first rendering."""
 
 
+_START = "import sys; sys.path[:] = filter(None, sys.path); from mmact_eval.engine.worker import start; start()"
+"""Without the working folder in the path: a checkout of LIBERO there must not hide the installed one."""
+
+
 @dataclass
 class Assignment:
     """An episode in a worker's hands, and which attempt this is."""
@@ -61,7 +65,7 @@ class WorkerHandle:
         Nothing the parent has imported (torch, CUDA, a GL context) is inherited, and unlike with `multiprocessing`
         the parent's main script is not run again.
         """
-        command = [sys.executable, "-m", "mmact_eval.engine.worker", str(descriptor)]
+        command = [sys.executable, "-c", _START, str(descriptor)]
         if not config.log_file:
             return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
         with open(config.log_file, "ab") as log:
@@ -88,10 +92,10 @@ class WorkerHandle:
         """The worker's clock runs from now."""
         self._busy_since = time.monotonic()
 
-    def mark_waiting(self) -> None:
-        """The worker waits for the engine: its clock stands still."""
+    def mark_waiting(self, since: float) -> None:
+        """The worker has been waiting for the engine since then (`time.monotonic`): its clock stands still."""
         if self._busy_since is not None:
-            self._spent += time.monotonic() - self._busy_since
+            self._spent += max(0.0, since - self._busy_since)
         self._busy_since = None
 
     def mark_building(self, building: bool) -> None:
@@ -101,10 +105,15 @@ class WorkerHandle:
         self.mark_busy()
 
     def overdue(self, episode_timeout: float) -> str:
-        """Why the worker should be ended: which limit it has passed, "" if none."""
+        """Why the worker should be ended: which limit it has passed, "" if none.
+
+        One that has said something the engine has not heard yet is not late: the engine was busy with the policy.
+        """
         if self._busy_since is None or (self.ready and self.assignment is None):
             return ""
         spent = self._spent + time.monotonic() - self._busy_since
+        if spent > min(_BUILD_SECONDS, episode_timeout) and self.pipe.poll(0):
+            return ""
         if self._building and spent > _BUILD_SECONDS:
             return f"building the environment took more than {_BUILD_SECONDS:.0f} s"
         if not self._building and spent > episode_timeout:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mmact_eval.engine.batcher import PolicyBatcher
+from mmact_eval.engine.error_watch import ErrorWatch
 from mmact_eval.engine.handle import Assignment, WorkerHandle
 from mmact_eval.engine.hard_deadline import HardDeadline
 from mmact_eval.engine.messages import Answer, Ask, Building, Built, Done, Failed, Ready, Run, WorkerConfig
@@ -25,6 +26,10 @@ from mmact_eval.types import Episode, EpisodeResult
 log = logging.getLogger(__name__)
 
 
+_STARTS = 3
+"""How many worker processes in a row may fail to start before the run stops."""
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """How to run; none of it changes a result.
@@ -35,7 +40,7 @@ class EngineOptions:
         retries: how often an episode that ended in an error is tried again in a fresh worker.
         policy_timeout: seconds the policy may take for a batch.
         cached_envs: environments each worker keeps open.
-        max_errors_in_a_row: the run stops when so many episodes in a row end in errors.
+        max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
         log_folder: where workers' output goes; "" to leave it alone.
     """
 
@@ -56,12 +61,14 @@ class EngineReport:
         prepared: what the workers chose (GL backend, device), by worker number.
         peak_memory_mib: the most memory each worker has had.
         restarts: how many workers were replaced.
+        given_up: tasks given up because of errors, and how many of their episodes were not tried.
         batches, queries: how often the policy was called, and about how many queries.
     """
 
     prepared: dict[int, dict[str, str]] = field(default_factory=dict)
     peak_memory_mib: dict[int, float] = field(default_factory=dict)
     restarts: int = 0
+    given_up: dict[str, int] = field(default_factory=dict)
     batches: int = 0
     queries: int = 0
 
@@ -93,14 +100,15 @@ class LocalEngine:
         self._batcher = PolicyBatcher(policy, options.max_batch, options.policy_timeout)
         self._workers: list[WorkerHandle] = []
         self._attempts: dict[Episode, int] = {}
-        self._errors_in_a_row = 0
+        self._errors = ErrorWatch(options.max_errors_in_a_row)
+        self._failed_starts = 0
         self.report = EngineReport()
 
     def run(self, episodes: Sequence[Episode], on_result: Callable[[EpisodeResult], None]) -> None:
         """Run all episodes; `on_result` is called once for each, as they finish.
 
         Raises:
-            RunAborted: the policy hangs or breaks its contract, or too many episodes in a row ended in errors.
+            RunAborted: the policy hangs or breaks its contract, workers do not start, or nothing ever goes well.
             UsageError: workers cannot start here.
         """
         if not episodes:
@@ -137,7 +145,7 @@ class LocalEngine:
             self._lost(worker, "crash", "")
             return
         if isinstance(message, Ask):
-            worker.mark_waiting()
+            worker.mark_waiting(message.sent_at)
             self._batcher.submit(message.query, lambda answer: self._reply(worker, answer))
         elif isinstance(message, Done):
             self.report.peak_memory_mib[worker.config.number] = round(message.rss_mib, 1)
@@ -147,6 +155,7 @@ class LocalEngine:
             worker.mark_building(isinstance(message, Building))
         elif isinstance(message, Ready):
             worker.ready = True
+            self._failed_starts = 0
             worker.mark_building(False)
             first = not self.report.prepared
             self.report.prepared[worker.config.number] = dict(message.prepared)
@@ -169,16 +178,17 @@ class LocalEngine:
             if episode is None:
                 return
             attempt = self._attempts[episode] = self._attempts.get(episode, 0) + 1
+            assignment = Assignment(episode, attempt)
             try:
                 self._batcher.reset(episode)
             except MmactEvalError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 text = f"{type(error).__name__} in the policy's reset: {error}"
-                self._record(EpisodeResult(episode, "error", error_kind="policy", error=text, attempts=attempt))
+                self._settle(assignment, EpisodeResult(episode, "error", error_kind="policy", error=text))
                 continue
             try:
-                worker.start_episode(Assignment(episode, attempt), Run(episode))
+                worker.start_episode(assignment, Run(episode))
             except OSError:
                 log.info("worker %d is gone before it could start", worker.config.number)
             return
@@ -188,12 +198,7 @@ class LocalEngine:
         assignment = worker.assignment
         assert assignment is not None
         worker.assignment = None
-        result = replace(result, attempts=assignment.attempt)
-        retry = result.outcome == "error" and result.error_kind != "contract" and self._may_retry(assignment)
-        if retry:
-            self._queue.put_back(assignment.episode)
-        else:
-            self._record(result)
+        self._settle(assignment, result)
         if result.outcome == "error" and result.error_kind == "environment":
             worker = self._replace(worker)  # whatever broke may have left the simulator broken
         if worker.ready:
@@ -202,43 +207,33 @@ class LocalEngine:
 
     def _lost(self, worker: WorkerHandle, kind: str, why: str) -> None:
         """A worker has died, or is ended because it is late."""
-        assignment = worker.assignment
-        if not worker.ready and assignment is None and kind == "crash":
-            how = worker.kill()
-            raise RunAborted(
-                f"a worker process {how} while starting; see its log in {self._options.log_folder or '-'}."
-            )
         how = worker.kill()
-        if assignment is not None:
-            self._batcher.withdraw(assignment.episode)
-            if self._may_retry(assignment):
-                self._queue.put_back(assignment.episode)
-            else:
-                text = why or f"the worker process {how}"
-                self._record(
-                    EpisodeResult(assignment.episode, "error", error_kind=kind, error=text, attempts=assignment.attempt)
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts > _STARTS:
+                raise RunAborted(
+                    f"worker processes do not start: the last {why or how}; see the logs in "
+                    f"{self._options.log_folder or 'the output above'}."
                 )
+        if worker.assignment is not None:
+            episode = worker.assignment.episode
+            self._batcher.withdraw(episode)
+            text = why or f"the worker process {how}"
+            self._settle(worker.assignment, EpisodeResult(episode, "error", error_kind=kind, error=text))
         self._replace(worker)
         self._wake_idle()
 
-    def _may_retry(self, assignment: Assignment) -> bool:
-        return assignment.attempt <= self._options.retries
-
-    def _record(self, result: EpisodeResult) -> None:
-        self._on_result(result)
-        if result.outcome != "error":
-            self._errors_in_a_row = 0
+    def _settle(self, assignment: Assignment, result: EpisodeResult) -> None:
+        """An attempt has ended: record its result, or queue the episode again after an error."""
+        may_retry = assignment.attempt <= self._options.retries and result.error_kind != "contract"
+        if result.outcome == "error" and may_retry:
+            self._queue.put_back(assignment.episode)
             return
-        self._errors_in_a_row += 1
-        if result.error_kind == "contract":
-            raise RunAborted(
-                f"{result.error} ({result.episode.key}). Mend the policy, then give the same command again."
-            )
-        if self._errors_in_a_row >= self._options.max_errors_in_a_row:
-            raise RunAborted(
-                f"{self._errors_in_a_row} episodes in a row ended in errors, the last with: {result.error} "
-                f"({result.episode.key}). Mend it, then give the same command again: errors are tried again."
-            )
+        result = replace(result, attempts=assignment.attempt)
+        self._on_result(result)
+        if self._errors.see(result):
+            task = result.episode.task
+            self.report.given_up[task] = self._queue.drop(task)
 
     def _start_worker(self, number: int) -> WorkerHandle:
         log_file = f"{self._options.log_folder}/worker-{number}.log" if self._options.log_folder else ""
@@ -247,7 +242,7 @@ class LocalEngine:
                 number=number,
                 suite=self._suite,
                 needs=Needs(tuple(self._policy.spec.cameras), self._policy.spec.privileged),
-                policy_spec=self._policy.spec,
+                policy_spec=replace(self._policy.spec, config={}),  # which may hold what no worker can load
                 observers=self._observers,
                 cached_envs=self._options.cached_envs,
                 log_file=log_file,

@@ -85,9 +85,10 @@ class Built:
 
 @dataclass(frozen=True)
 class Ask:
-    """A query for the policy."""
+    """A query for the policy. `sent_at` is `time.monotonic()`, one clock for all processes of a machine."""
 
     query: Query
+    sent_at: float
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ class TaskQueue:
         """Queue an episode again, before the others of its task."""
         self._pending.setdefault(episode.task, deque()).appendleft(episode)
 
+    def drop(self, task: str) -> int:
+        """Give a task's waiting episodes up and return how many there were."""
+        return len(self._pending.pop(task, ()))
+
     def release(self, worker: int) -> None:
         """Forget what a worker holds: it is gone."""
         for holders in self._holders.values():
@@ -46,7 +50,7 @@ class TaskQueue:
         for task in reversed(list(open_tasks)):
             if self._pending.get(task):
                 return self._hand_out(worker, task)
-        free = [t for t, waiting in self._pending.items() if waiting and not self._holders.get(t)]
+        free = [t for t, waiting in self._pending.items() if waiting and not self._holders.get(t, set()) - {worker}]
         if free:
             return self._hand_out(worker, max(free, key=lambda t: len(self._pending[t])))
         shared = [t for t, waiting in self._pending.items() if len(waiting) >= 2]

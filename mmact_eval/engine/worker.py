@@ -13,6 +13,7 @@ import logging
 import resource
 import signal
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection
 
 from mmact_eval import registry
 from mmact_eval.engine.messages import Answer, Ask, Building, Built, Done, Failed, Ready, Run, Stop, WorkerConfig
-from mmact_eval.errors import MmactEvalError, PolicyContractError, UsageError
+from mmact_eval.errors import MmactEvalError, PolicyContractError, PolicyFailure, UsageError
 from mmact_eval.protocols import Env, EnvPlugin
 from mmact_eval.rollout import run_episode
 from mmact_eval.specs import PolicySpec
@@ -43,16 +44,16 @@ class PolicyProxy:
         """Ask the engine, one query at a time.
 
         Raises:
-            PolicyContractError, RuntimeError: the policy broke its contract or raised.
+            PolicyContractError, PolicyFailure: the policy broke its contract or raised.
             EOFError: the engine is gone.
         """
         outputs = []
         for query in queries:
-            self._pipe.send(Ask(query))
+            self._pipe.send(Ask(query, time.monotonic()))
             answer = self._pipe.recv()
             assert isinstance(answer, Answer), answer
             if answer.output is None:
-                raise PolicyContractError(answer.error) if answer.contract else RuntimeError(answer.error)
+                raise PolicyContractError(answer.error) if answer.contract else PolicyFailure(answer.error)
             outputs.append(replace(answer.output, extras={**answer.output.extras, "act_seconds": answer.act_seconds}))
         return outputs
 
@@ -155,5 +156,6 @@ def _die_with_parent() -> None:
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """What a fresh interpreter is told to do: serve the engine behind the file descriptor in its first argument."""
     main(Connection(int(sys.argv[1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -79,6 +80,67 @@ def hangs(env_spec: EnvSpec) -> _Policy:
         return PolicyOutput(np.zeros((1, 2), np.float32))
 
     return _Policy(env_spec, act)
+
+
+def zeros(env_spec: EnvSpec) -> _Policy:
+    return _Policy(env_spec, lambda query: PolicyOutput(np.zeros((1, 2), np.float32)))
+
+
+def raises_for_easy(env_spec: EnvSpec) -> _Policy:
+    def act(query: Query) -> PolicyOutput:
+        if query.episode.task == "easy":
+            raise RuntimeError("no skill for this")
+        return PolicyOutput(np.zeros((1, 2), np.float32))
+
+    return _Policy(env_spec, act)
+
+
+def reset_fails(env_spec: EnvSpec) -> _Policy:
+    policy = zeros(env_spec)
+
+    def reset(episodes: Sequence[Episode]) -> None:
+        if episodes[0].init_state == 0:
+            raise RuntimeError("no weights")
+
+    policy.reset = reset  # type: ignore[method-assign]
+    return policy
+
+
+def very_slow(env_spec: EnvSpec) -> _Policy:
+    def act(queries: Sequence[Query]) -> list[PolicyOutput]:
+        time.sleep(1.5)
+        return [PolicyOutput(np.zeros((1, 2), np.float32)) for _ in queries]
+
+    return _Policy(env_spec, lambda query: None, many=act)
+
+
+def swallows(env_spec: EnvSpec) -> _Policy:
+    def act(query: Query) -> PolicyOutput:
+        with contextlib.suppress(Exception):
+            time.sleep(3600)
+        return PolicyOutput(np.zeros((1, 2), np.float32))
+
+    return _Policy(env_spec, act)
+
+
+class _Tensor:
+    """What a framework's tensor looks like from outside."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.zeros((1, 2), np.float64)
+
+
+class _Output(PolicyOutput):
+    """A class that only this file knows."""
+
+
+def exotic(env_spec: EnvSpec) -> _Policy:
+    def act(query: Query) -> PolicyOutput:
+        return _Output(_Tensor(), extras={"callback": lambda: None, "ids": {3, 1}})  # type: ignore[arg-type]
+
+    policy = _Policy(env_spec, act)
+    policy.spec = PolicySpec("exotic", env_spec.action, chunk=1, config={"model": _Tensor()})
+    return policy
 
 
 def slow(env_spec: EnvSpec) -> _Policy:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mmact_eval.engine.local import EngineOptions
-from mmact_eval.errors import RunAborted
+from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.runner import RunOutcome, RunRequest, execute
 from mmact_eval.store import read_episodes
 from mmact_eval.suite import load_suite
@@ -197,9 +197,87 @@ def test_a_policy_that_raises_costs_the_episodes_it_raises_for(tmp_path: Path) -
 
 
 def test_a_policy_that_always_raises_stops_the_run_early(tmp_path: Path) -> None:
-    with pytest.raises(RunAborted, match="5 episodes in a row"):
+    with pytest.raises(RunAborted, match="none went well"):
         run_broken(tmp_path, "always_raises", episodes=20)
-    assert len(read_episodes(tmp_path)[0]) == 5
+    assert len(read_episodes(tmp_path)[0]) == 10
+
+
+def test_a_task_that_always_fails_does_not_cost_the_others(tmp_path: Path) -> None:
+    first = run_broken(tmp_path, "raises_for_easy", episodes=6, options=EngineOptions(retries=0))
+    assert first.engine.given_up == {"easy": 1}
+    assert sum(result.outcome != "error" for result in first.results) == 6
+
+
+def test_a_policy_whose_reset_fails_costs_its_episode_and_no_other(tmp_path: Path) -> None:
+    outcome = run_broken(tmp_path, "reset_fails", tasks="easy", episodes=2)
+    assert [(r.outcome, r.attempts) for r in outcome.results] == [("error", 2), ("failure", 1)]
+    assert "no weights" in outcome.results[0].error
+
+
+def test_the_policys_time_is_not_the_environments(tmp_path: Path) -> None:
+    outcome = execute(
+        request(
+            tmp_path,
+            "protocol.episode_timeout=1",
+            "protocol.max_steps=2",
+            policy=f"{POLICIES}:very_slow",
+            episodes=1,
+            options=EngineOptions(workers=2),
+        )
+    )
+    assert [result.outcome for result in outcome.results] == ["failure", "failure"]
+
+
+def test_a_policys_own_error_handling_does_not_swallow_the_time_limit(tmp_path: Path) -> None:
+    with pytest.raises(RunAborted, match="--policy-timeout"):
+        run_broken(tmp_path, "swallows", options=EngineOptions(policy_timeout=0.5))
+
+
+def test_sigterm_while_the_policy_computes_stops_the_run_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", "toy", "--policy", f"{POLICIES}:very_slow"]
+    command += ["--tasks", "easy", "--episodes", "2", "--out", str(tmp_path), "--set", "protocol.max_steps=1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    _wait_for_lines(tmp_path / "episodes.jsonl", 1)
+    time.sleep(0.5)  # the policy sleeps for its next answer
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "same command" in said
+    assert len(read_episodes(tmp_path)[0]) == 1
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert [result.attempts for result in read_episodes(tmp_path)[0].values()] == [1, 1]
+
+
+def test_an_edited_policy_is_another_policy(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(POLICIES.read_text())
+    execute(request(tmp_path / "run", policy=f"{file}:zeros", limit=1))
+    file.write_text(POLICIES.read_text() + "\n# edited\n")
+    with pytest.raises(RunFolderError, match=r"policy\.code"):
+        execute(request(tmp_path / "run", policy=f"{file}:zeros"))
+
+
+def test_answers_leave_the_policy_as_plain_data(tmp_path: Path) -> None:
+    outcome = run_broken(tmp_path, "exotic", episodes=1)
+    assert all(result.outcome == "failure" for result in outcome.results)
+
+
+def test_a_configuration_file_holds_the_options_as_they_are_typed(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"suite: toy\npolicy: random\npolicy-args: {{chunk: 4}}\nepisodes: 1\nout: {tmp_path / 'run'}\n"
+        "set: {protocol.max_steps: 5}\n"
+    )
+    command = [sys.executable, "-m", "mmact_eval", "run", "--config", str(config), "--tasks", "easy"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["protocol"]["max_steps"] == 5
+    assert manifest["policy"]["args"] == {"chunk": 4}
+    config.write_text("suit: toy\n")
+    wrong = subprocess.run(command, capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert 'Did you mean "suite"' in wrong.stderr
 
 
 def test_a_policy_that_hangs_stops_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:

@@ -70,10 +70,45 @@ def test_two_runs_on_one_folder_are_refused(tmp_path: Path) -> None:
 def test_another_protocol_is_refused_with_the_difference(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
         store.open_manifest({"fingerprint": {"protocol": {"max_steps": 280}, "seed": 0}})
+        store.open_episodes()
+        store.append(result(0))
     with RunFolder(tmp_path) as store:
         store.open_manifest({"fingerprint": {"seed": 0, "protocol": {"max_steps": 280}}})
         with pytest.raises(RunFolderError, match=r"protocol.max_steps: 280 → 100"):
             store.open_manifest({"fingerprint": {"protocol": {"max_steps": 100}, "seed": 0}})
+
+
+def test_a_folder_without_a_completed_episode_is_not_bound(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as store:
+        store.open_manifest({"fingerprint": {"chunk": 4}})
+        store.open_episodes()
+        store.append(result(0, outcome="error", error_kind="contract"))
+    with RunFolder(tmp_path) as store:
+        assert store.open_manifest({"fingerprint": {"chunk": 8}})["fingerprint"] == {"chunk": 8}
+        assert store.open_episodes() == {}
+    assert (tmp_path / "episodes.jsonl.old").exists()
+
+
+def test_episodes_of_unknown_origin_are_not_continued(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as store:
+        store.open_episodes()
+        store.append(result(0))
+        with pytest.raises(RunFolderError, match=r"no manifest\.json"):
+            store.open_manifest({"fingerprint": {}})
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3", '{"fingerprint": null}', "", "{"])
+def test_a_damaged_manifest_is_one_clear_message(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with RunFolder(tmp_path) as store, pytest.raises(RunFolderError, match=r"manifest\.json"):
+        store.open_manifest({"fingerprint": {}})
+
+
+def test_a_record_with_words_for_numbers_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "episodes.jsonl").write_text(json.dumps(result(0).to_json() | {"steps": "abc"}) + "\n")
+    done, warnings = read_episodes(tmp_path)
+    assert not done
+    assert len(warnings) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_message(tmp_path: Path) -> None:

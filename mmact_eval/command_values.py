@@ -1,0 +1,30 @@
+"""Values typed on the command line: ``--policy-args k=v``, ``--set a.b=c``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import Any
+
+import yaml
+
+
+def parse_value(text: str) -> Any:
+    """What a person means by it: numbers, true, false, null, JSON or YAML lists and maps; all else is text.
+
+    Not plain YAML, whose version 1.1 takes ``1e-3`` for text, ``on`` for true, ``0123`` for 83 and ``12:30`` for 750.
+    """
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    words = {"true": True, "false": False, "null": None, "none": None, "~": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if text.startswith(("[", "{")):
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+    if re.fullmatch(r"[-+]?(\d+\.?|\d*\.\d+)([eE][-+]?\d+)?", text) and not re.match(r"[-+]?0\d", text):
+        return float(text)  # .5, 1. and +1e3, which JSON does not know
+    return text
