@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     suite = load_suite(args.suite, ("protocol.seed_mode=upstream", f"protocol.max_steps={args.steps}"))
     task = plugin.tasks(suite)[args.task]
     if args.side == "harness":
-        plugin.prepare_process(0)
+        plugin.prepare_process(0, 1)
     with quiet():
         import libero.libero.envs  # noqa: F401
 

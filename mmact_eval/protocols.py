@@ -166,11 +166,12 @@ class EnvPlugin(Protocol):
         """What the environments of this suite offer."""
         ...
 
-    def prepare_process(self, worker: int) -> Mapping[str, str]:
+    def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         """Called first thing in a worker, before the simulator is imported: choose the GL backend and the like.
 
         Args:
             worker: the worker's number, from 0, to spread workers over GPUs.
+            workers: how many there are, to share the cores out.
 
         Returns:
             What was chosen, for the manifest, e.g. ``{"gl": "osmesa"}``.

@@ -50,11 +50,12 @@ class LiberoPlugin:
         """
         return env_spec(suite)
 
-    def prepare_process(self, worker: int) -> Mapping[str, str]:
-        """Choose the OpenGL backend before robosuite picks one, and keep Mesa's software renderer to one core.
+    def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
+        """Choose the OpenGL backend before robosuite picks one, and share the cores out for software rendering.
 
-        With a worker for each core, Mesa's own threads only get in each other's way (1.2 times the processor time for
-        the same pixels). ``LP_NUM_THREADS`` is left alone where a person has set it.
+        Mesa's own threads help a worker that has cores to itself; with a worker for each core they only get in each
+        other's way (1.2 times the processor time for the same pixels). ``LP_NUM_THREADS`` is left alone where a person
+        has set it.
 
         Raises:
             UsageError: none works here.
@@ -62,7 +63,8 @@ class LiberoPlugin:
         from mmact_eval.gl import choose_gl
 
         chosen = choose_gl(worker)
-        os.environ.setdefault("LP_NUM_THREADS", "0")
+        cores = len(os.sched_getaffinity(0)) // max(1, workers)
+        os.environ.setdefault("LP_NUM_THREADS", str(cores) if cores > 1 else "0")
         self._gl_is_chosen = True
         return chosen
 
@@ -73,7 +75,7 @@ class LiberoPlugin:
             UsageError: wrong ``env_args``, unknown task or camera, LIBERO not installed.
         """
         if not self._gl_is_chosen and "robosuite" not in sys.modules:
-            self.prepare_process(0)
+            self.prepare_process(0, 1)
         args = catalog.LiberoArgs.of(suite)
         libero_task = catalog.find_task(args.benchmark, task.name)
         try:

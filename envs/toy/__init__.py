@@ -58,7 +58,7 @@ class ToyPlugin:
             not_real="toy world, not a benchmark",
         )
 
-    def prepare_process(self, worker: int) -> Mapping[str, str]:
+    def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         return {}  # pictures are drawn by numpy: there is no GL backend to choose
 
     def make(self, suite: Suite, task: Task, needs: Needs) -> ToyEnv:

@@ -62,7 +62,7 @@ def command(
     prepared: dict[str, str] = {}
     try:
         for suite, plugin, chosen in todo:
-            prepared |= plugin.prepare_process(0)
+            prepared |= plugin.prepare_process(0, 1)
             for row in plugin.verify(suite, chosen, episodes=episodes, steps=steps):
                 rows.append((suite.name, row))
                 click.echo("  ".join(_cells(suite.name, row)) + (f"  {row.detail}" if row.detail else ""))

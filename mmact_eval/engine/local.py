@@ -240,6 +240,7 @@ class LocalEngine:
         return WorkerHandle(
             WorkerConfig(
                 number=number,
+                workers=self._options.workers,
                 suite=self._suite,
                 needs=Needs(tuple(self._policy.spec.cameras), self._policy.spec.privileged),
                 policy_spec=replace(self._policy.spec, config={}),  # which may hold what no worker can load

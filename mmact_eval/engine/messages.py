@@ -17,6 +17,7 @@ class WorkerConfig:
 
     Attributes:
         number: the worker's number, from 0; workers that replace a broken one keep it.
+        workers: how many there are.
         suite: what is evaluated.
         needs: what the policy looks at.
         policy_spec: the spec of the policy that answers the queries.
@@ -26,6 +27,7 @@ class WorkerConfig:
     """
 
     number: int
+    workers: int
     suite: Suite
     needs: Needs
     policy_spec: PolicySpec

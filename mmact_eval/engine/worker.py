@@ -100,7 +100,7 @@ def main(pipe: Connection) -> None:
     config: WorkerConfig = pipe.recv()
     try:
         plugin = registry.env_plugin(config.suite.env)
-        prepared = dict(plugin.prepare_process(config.number))
+        prepared = dict(plugin.prepare_process(config.number, config.workers))
         cache = EnvCache(plugin, config, pipe)
     except MmactEvalError as error:
         pipe.send(Failed(str(error), usage=isinstance(error, UsageError)))
