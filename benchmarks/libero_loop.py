@@ -6,6 +6,9 @@ One worker, one task, chunks of 10, two cameras at 256×256, the same episodes a
 construction counted. The usual loop is the one of openpi's, OpenVLA-OFT's and MM-ACT's LIBERO scripts: build the
 environment once a task, then hard reset, settle, and get both images at every step. Each side runs in a process of its
 own; importing the libraries (the same for both) is not counted. Software rendering, unless MUJOCO_GL says otherwise.
+
+Each side is held to one core, as on a machine that runs a worker on every core; --cores gives both more, which Mesa's
+renderer uses.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ def main() -> None:
     parser.add_argument("--task", type=int, default=0, help="index of the task (default 0)")
     parser.add_argument("--episodes", type=int, default=3, help="episodes a side (default 3)")
     parser.add_argument("--steps", type=int, default=30, help="actions an episode, settling not counted (default 30)")
+    parser.add_argument("--cores", type=int, default=1, help="cores for each side (default 1)")
     parser.add_argument("--side", choices=("upstream", "harness"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
@@ -77,6 +81,7 @@ def main() -> None:
 
 def run(args: argparse.Namespace) -> dict[str, float]:
     """One side: wall-clock seconds for construction and for all episodes, and processor seconds of both together."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])  # before any library starts threads
     from mmact_eval.envs.libero import catalog, plugin
     from mmact_eval.envs.libero.simulation import quiet
     from mmact_eval.envs.libero.verify import smooth_actions

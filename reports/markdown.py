@@ -12,6 +12,9 @@ from mmact_eval.summary import Row, Summary
 
 _MAX_MESSAGE = 300
 
+_SPACE = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit, so that a narrow table does not part them."""
+
 
 def write(summary: Summary, out: Path) -> list[Path]:
     """Write ``report.md`` into the folder `out`.
@@ -68,7 +71,11 @@ def _results(summary: Summary) -> str:
 def _result(row: Row, name: str, errors: bool) -> list[str]:
     cells = [name, f"{row.successes}/{row.completed}", _percent(row.rate), _interval(row), str(row.errors)]
     cells += [_percent(row.rate_all)] if errors else []
-    latency = "–" if math.isnan(row.latency_p50) else f"{_ms(row.latency_p50)} / {_ms(row.latency_p95)} ms"
+    latency = (
+        "–"
+        if math.isnan(row.latency_p50)
+        else f"{_ms(row.latency_p50)}{_SPACE}/{_SPACE}{_ms(row.latency_p95)}{_SPACE}ms"
+    )
     return [*cells, _number(row.steps), _number(row.steps_success), latency]
 
 
@@ -117,11 +124,11 @@ def _cell(text: str) -> str:
 
 
 def _percent(rate: float) -> str:
-    return "–" if math.isnan(rate) else f"{100 * rate:.1f} %"
+    return "–" if math.isnan(rate) else f"{100 * rate:.1f}{_SPACE}%"
 
 
 def _interval(row: Row) -> str:
-    return f"{100 * row.low:.1f}–{100 * row.high:.1f} %" if row.completed else "–"
+    return f"{100 * row.low:.1f}–{100 * row.high:.1f}{_SPACE}%" if row.completed else "–"
 
 
 def _number(value: float) -> str:

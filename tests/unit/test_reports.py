@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mmact_eval.errors import UsageError
 from mmact_eval.reports import csv, markdown
 from mmact_eval.stats import clopper_pearson
-from mmact_eval.summary import summarize
+from mmact_eval.summary import Summary, summarize
 from mmact_eval.types import Episode, EpisodeResult, Outcome
 
 MANIFEST: dict[str, Any] = {
@@ -36,6 +36,11 @@ MANIFEST: dict[str, Any] = {
     "created": "2025-01-01T00:00:00+00:00",
     "command": ["mmact-eval", "run", "--suite", "toy"],
 }
+
+
+def rendered(summary: Summary) -> str:
+    """The Markdown report, with ordinary spaces."""
+    return markdown.render(summary).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def result(task: str, init_state: int, outcome: Outcome, **rest: Any) -> EpisodeResult:
@@ -80,7 +85,7 @@ def test_counts_add_up_in_any_order(outcomes: dict[tuple[str, int], Outcome], rn
     rng.shuffle(results)
     again = summarize(results, {})
     assert again.to_json() == summary.to_json()
-    assert markdown.render(again) == markdown.render(summary)
+    assert rendered(again) == rendered(summary)
     total = summary.total
     for name in ("episodes", "successes", "errors", "completed", "queries"):
         assert getattr(total, name) == sum(getattr(row, name) for row in summary.rows)
@@ -101,11 +106,11 @@ def test_tasks_without_results_are_rows_and_unfinished_runs_say_so() -> None:
     assert math.isnan(summary.rows[1].rate)
     assert (summary.rows[1].low, summary.rows[1].high) == (0.0, 1.0)
     assert summary.task_mean == 1.0
-    assert "19 of 20 episodes have no result yet" in markdown.render(summary)
+    assert "19 of 20 episodes have no result yet" in rendered(summary)
 
 
 def test_reports_show_what_was_run() -> None:
-    text = markdown.render(summarize(some_results(errors=0), MANIFEST))
+    text = rendered(summarize(some_results(errors=0), MANIFEST))
     assert text.startswith("# Toy point reacher: random\n")
     facts = cells(text, "## What was run")
     for line in (
@@ -121,7 +126,7 @@ def test_reports_show_what_was_run() -> None:
 
 
 def test_the_table_has_the_numbers() -> None:
-    text = markdown.render(summarize(some_results(), MANIFEST))
+    text = rendered(summarize(some_results(), MANIFEST))
     table = cells(text, "## Results")
     assert table[0] == ["task", "success", "rate", "95 % interval", "errors", "rate over all",
                         "steps", "steps to success", "latency p50 / p95"]  # fmt: skip
@@ -144,7 +149,7 @@ def test_what_is_not_real_is_said_first() -> None:
         "Policy expert uses simulator ground truth, which no real policy has.",
         "Environment toy: proxy assets.",
     )
-    text = markdown.render(summary)
+    text = rendered(summary)
     assert text.index("Not the real thing") < text.index("success")
     assert all(sentence in text for sentence in summary.not_real)
     assert set(csv.table(summary)["not_real"]) == {" ".join(summary.not_real)}
@@ -213,7 +218,7 @@ def test_csv_has_a_line_for_each_task_and_one_for_the_suite(tmp_path: Path) -> N
 @given(st.text(max_size=60), st.text(max_size=400))
 def test_odd_text_stays_in_its_cell(name: str, message: str) -> None:
     odd = EpisodeResult(Episode("toy", name, 0, 0), "error", error_kind="crash", error=message)
-    text = markdown.render(summarize([odd], {"policy": {"name": name}}))
+    text = rendered(summarize([odd], {"policy": {"name": name}}))
     for heading, columns in (("## Results", 9), ("## Errors", 4)):
         assert {len(row) for row in cells(text, heading)} == {columns}
     table = csv.table(summarize([odd], {}))
@@ -221,7 +226,7 @@ def test_odd_text_stays_in_its_cell(name: str, message: str) -> None:
 
 
 def test_raw_tables_are_aligned_and_names_readable() -> None:
-    text = markdown.render(summarize(some_results(), MANIFEST))
+    text = rendered(summarize(some_results(), MANIFEST))
     for heading in ("## Results", "## Errors", "## What was run"):
         widths = {len(line) for line in lines(text, heading)}
         assert len(widths) == 1
