@@ -61,6 +61,7 @@ def main() -> None:
         print(json.dumps(run(args)))
         return
 
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])  # the two sides inherit it
     totals: dict[str, dict[str, float]] = {}
     for side in ("upstream", "harness"):
         environment = {"MUJOCO_GL": "osmesa", **os.environ}
@@ -81,7 +82,6 @@ def main() -> None:
 
 def run(args: argparse.Namespace) -> dict[str, float]:
     """One side: wall-clock seconds for construction and for all episodes, and processor seconds of both together."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])  # before any library starts threads
     from mmact_eval.envs.libero import catalog, plugin
     from mmact_eval.envs.libero.simulation import quiet
     from mmact_eval.envs.libero.verify import smooth_actions
