@@ -1,7 +1,12 @@
-"""Gymnasium ids: ``gymnasium.make("mmact_eval/LIBERO-Object-Swap-v0", task=3)``.
+"""Registers LIBERO's ids with Gymnasium, on import.
 
-Found through the entry point group ``gymnasium.envs`` (``… = "mmact_eval.envs.libero.gym_ids:register"``), which
-`gymnasium` loads when it is imported: nothing heavy may happen here.
+    import gymnasium
+    import mmact_eval.envs.libero.gym_ids
+
+    env = gymnasium.make("mmact_eval/LIBERO-Object-Swap-v0", task=3)
+
+or in one line, ``gymnasium.make("mmact_eval.envs.libero.gym_ids:mmact_eval/LIBERO-Long-v0")``. The simulator is imported
+when an environment is made.
 """
 
 from __future__ import annotations
@@ -72,3 +77,6 @@ def make_env(
         raise UsageError(f"{loaded.name} has {len(tasks)} tasks; there is no number {task} (they count from 0).")
     needs = Needs(cameras=loaded.protocol.cameras if cameras is None else tuple(cameras))
     return plugin.make(loaded, chosen, needs, render_mode=render_mode)
+
+
+register()

@@ -42,6 +42,12 @@ def test_listing_tasks_loads_no_simulator() -> None:
     assert done.stdout.strip() == "[]", "upstream's announcements on standard output are silenced too"
 
 
+def test_importing_the_ids_is_enough_for_gymnasium_to_know_them() -> None:
+    script = "import gymnasium, mmact_eval.envs.libero.gym_ids; print(gymnasium.spec('mmact_eval/LIBERO-Long-v0').id)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "mmact_eval/LIBERO-Long-v0"
+
+
 @libero
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_every_benchmark_is_complete(benchmark: str) -> None:
