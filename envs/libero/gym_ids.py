@@ -5,8 +5,8 @@
 
     env = gymnasium.make("mmact_eval/LIBERO-Object-Swap-v0", task=3)
 
-or in one line, ``gymnasium.make("mmact_eval.envs.libero.gym_ids:mmact_eval/LIBERO-Long-v0")``. The simulator is imported
-when an environment is made.
+or in one line, ``gymnasium.make("mmact_eval.envs.libero.gym_ids:mmact_eval/LIBERO-Long-v0")``. The simulator is
+imported when an environment is made.
 """
 
 from __future__ import annotations
