@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmact_eval.errors import UsageError, did_you_mean
-from mmact_eval.specs import EnvSpec
+from mmact_eval.specs import EnvSpec, PolicySpec
+
+
+def baseline_spec(name: str, env_spec: EnvSpec, chunk: object, cameras: str | Iterable[str]) -> PolicySpec:
+    """The spec of a policy that does without observations and takes over the environment's action convention.
+
+    Raises:
+        UsageError: as `check_chunk` and `check_cameras`.
+    """
+    actions, names = check_chunk(name, chunk), check_cameras(name, cameras, env_spec)
+    config = {"chunk": actions, "cameras": names}
+    return PolicySpec(name=name, action=env_spec.action, chunk=actions, cameras=names, config=config)
 
 
 def check_chunk(policy: str, chunk: object) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmact_eval.policies._args import check_cameras, check_chunk
+from mmact_eval.policies._args import baseline_spec
 from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
 
@@ -42,9 +42,7 @@ def make_policy(env_spec: EnvSpec, chunk: int = 8, cameras: str | Sequence[str] 
     Raises:
         UsageError: a value that makes no sense.
     """
-    chunk, names = check_chunk("noop", chunk), check_cameras("noop", cameras, env_spec)
-    config = {"chunk": chunk, "cameras": names}
-    return NoopPolicy(PolicySpec(name="noop", action=env_spec.action, chunk=chunk, cameras=names, config=config))
+    return NoopPolicy(baseline_spec("noop", env_spec, chunk, cameras))
 
 
 def _open_value(action: ActionSpec) -> float:

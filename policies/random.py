@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.policies._args import check_cameras, check_chunk
+from mmact_eval.policies._args import baseline_spec
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
 
@@ -41,6 +41,4 @@ def make_policy(env_spec: EnvSpec, chunk: int = 8, cameras: str | Sequence[str] 
     Raises:
         UsageError: a value that makes no sense.
     """
-    chunk, names = check_chunk("random", chunk), check_cameras("random", cameras, env_spec)
-    config = {"chunk": chunk, "cameras": names}
-    return RandomPolicy(PolicySpec(name="random", action=env_spec.action, chunk=chunk, cameras=names, config=config))
+    return RandomPolicy(baseline_spec("random", env_spec, chunk, cameras))
