@@ -20,6 +20,10 @@ from mmact_eval.policies.expert.world import Predicate, Region, World
 
 _ALL_GRASPS, _GRASPS, _APART = 60, 10, 0.03
 """Grasps looked at, those combined with poses, and how different those have to be: metres, or radians / 10."""
+_ALL_PARTS, _PARTS, _PARTS_APART, _THIN = 400, 20, 0.06, 0.03
+"""The same for handles and rims. They are that thin (m); what is thicker is a corner, and would turn in the hand."""
+_TIPPED = 0.2
+"""Radians from upright at which an object may fall over when it is let go of."""
 _ENOUGH, _NEEDED = 0.0058, 0.004
 """Clearance in metres that ends the search, and that is needed at all: the arm misses by up to 4 mm."""
 _INSIDE = 0.006
@@ -60,6 +64,11 @@ class Fit:
     travel: float
     clearance: float
 
+    @property
+    def tipped(self) -> float:
+        """By how much the object is tipped on the way in, radians."""
+        return _tipped(self.rotation, self.grasp)
+
     def hand(self, held: Held, travel: float) -> Array:
         """Position of the grip site (3,) with `travel` metres left, for an object as it is really held.
 
@@ -97,10 +106,25 @@ def plan_fit(predicate: Predicate, world: World, skip: int = 0) -> Fit | None:
     Args:
         skip: so many grasps, the best ones, are left out: they have failed.
     """
+    name = predicate[1]
+    fit = _search(predicate, world, _skipped(_spread(plan_grasps(world, name, _ALL_GRASPS), _APART, _GRASPS), skip))
+    if fit is not None and fit.tipped < _TIPPED:
+        return fit
+    # What is let go of aslant falls over. Held by a handle or a rim, with the hand outside, it may go in upright.
+    parts = [grasp for grasp in plan_grasps(world, name, _ALL_PARTS, anywhere=True) if grasp.width < _THIN]
+    return _search(predicate, world, _skipped(_spread(parts, _PARTS_APART, _PARTS), skip), _TIPPED) or fit
+
+
+def _skipped(grasps: list[Grasp], skip: int) -> list[Grasp]:
+    """The same, the first `skip` last."""
+    start = skip % max(1, len(grasps))
+    return grasps[start:] + grasps[:start]
+
+
+def _search(predicate: Predicate, world: World, grasps: list[Grasp], tipped: float = np.pi) -> Fit | None:
+    """The best way in with one of these grasps, the object tipped by less than so many radians."""
     name, region = predicate[1], world.regions[predicate[2]]
     body, boxes = world.bodies[name], world.boxes(name)
-    grasps = _spread(plan_grasps(world, name, _ALL_GRASPS))
-    grasps = grasps[skip % max(1, len(grasps)) :] + grasps[: skip % max(1, len(grasps))]
     held = [hold(boxes, body.position, g.position, g.rotation, g.width) for g in grasps]
     near = _near(world.all_boxes.pick(world.owner_of_box != name), region)
     rim = _rim(region, world)
@@ -108,7 +132,7 @@ def plan_fit(predicate: Predicate, world: World, skip: int = 0) -> Fit | None:
     heights = (float(low[2]) + _INSIDE, float(high[2]) - _INSIDE)
     best: Fit | None = None
     looked = 0
-    poses = _in_order(predicate, world, region, grasps, held)
+    poses = _in_order(predicate, world, region, grasps, held, tipped)
     for start in range(0, len(poses), _BATCH):
         batch = poses[start : start + _BATCH]
         clouds = np.stack([root + (held[i].corners - held[i].root) @ rotation.T for i, _, rotation, root in batch])
@@ -124,7 +148,7 @@ def plan_fit(predicate: Predicate, world: World, skip: int = 0) -> Fit | None:
     return best
 
 
-def _spread(grasps: list[Grasp]) -> list[Grasp]:
+def _spread(grasps: list[Grasp], least: float, most: int) -> list[Grasp]:
     """Grasps all over the object, best first: what is near its middle is not always what has room around it."""
     chosen: list[Grasp] = []
     for grasp in grasps:
@@ -132,17 +156,19 @@ def _spread(grasps: list[Grasp]) -> list[Grasp]:
             float(np.linalg.norm(grasp.position - other.position)) + 0.1 * abs(grasp.yaw - other.yaw)
             for other in chosen
         ]
-        if min(apart, default=1.0) > _APART:
+        if min(apart, default=1.0) > least:
             chosen.append(grasp)
-    return chosen[:_GRASPS]
+    return chosen[:most]
 
 
 Pose = tuple[int, Array, Array, Array]
 """Number of the grasp, direction, rotation of the hand, goal of the root."""
 
 
-def _in_order(predicate: Predicate, world: World, region: Region, grasps: list[Grasp], held: list[Held]) -> list[Pose]:
-    """All poses worth looking at, the preferred ones first."""
+def _in_order(
+    predicate: Predicate, world: World, region: Region, grasps: list[Grasp], held: list[Held], most: float
+) -> list[Pose]:
+    """All poses worth looking at that tip the object by less than `most` radians, the preferred ones first."""
     low, high = root_box(predicate, region)
     found: list[tuple[float, Pose]] = []
     floor = world.support_height(np.array([*region.position[:2], max(region.position[2], low[2])]), predicate[1])
@@ -151,12 +177,19 @@ def _in_order(predicate: Predicate, world: World, region: Region, grasps: list[G
         for index, grasp in enumerate(grasps):
             for rotation, cost in _rotations(grasp, direction, region):
                 turn = turn_between(rotation, world.robot.rotation)
-                tipped = turn_between(_upright(rotation @ grasp.rotation.T), np.eye(3))
+                tipped = _tipped(rotation, grasp)
+                if tipped > most:
+                    continue
                 cost += 0.3 * turn + 0.6 * tipped + grasp.cost
                 for root, more in _roots(held[index], rotation, direction, low, high, floor):
                     found.append((cost + more, (index, direction, rotation, root)))
     found.sort(key=lambda pair: pair[0])
     return [pose for _, pose in found]
+
+
+def _tipped(rotation: Array, grasp: Grasp) -> float:
+    """By how much (radians) an object is tipped that was taken hold of so, when the hand is turned so."""
+    return turn_between(_upright(rotation @ grasp.rotation.T), np.eye(3))
 
 
 def _upright(turn: Array) -> Array:
@@ -197,6 +230,7 @@ def _roots(
             for number, spot in enumerate(spots):
                 yield np.array([*spot, height]), (0.2 if number else 0.0) + 2.0 * height
         return
+    shifts = (0.0, -0.3, 0.3, -0.6, 0.6)
     across = np.cross([0.0, 0.0, 1.0], direction)
     along_reach, across_reach = float(np.abs(direction) @ reach), float(np.abs(across) @ reach)
     sides = [float((centred - middle) @ across), *(shift * across_reach for shift in shifts)]

@@ -36,10 +36,13 @@ _POSES = tuple((tilt, 0.0) for tilt in TILTS) + tuple(
 )
 
 
-def plan_grasps(world: World, name: str, limit: int = 8) -> list[Grasp]:
+def plan_grasps(world: World, name: str, limit: int = 8, anywhere: bool = False) -> list[Grasp]:
     """The best grasps of an object, best first, at most `limit`, none of which collides on the way down.
 
     Grasps are in the world frame and go stale when the object moves.
+
+    Args:
+        anywhere: also look at walls, rims and handles where the object can be held around its middle.
     """
     boxes = world.boxes(name)
     points = boxes.surface_points(_TARGET_SPACING)
@@ -53,9 +56,9 @@ def plan_grasps(world: World, name: str, limit: int = 8) -> list[Grasp]:
     tiers: list[list[Grasp]] = []
     for tier in candidates(boxes, points, floor + TIP_BELOW_SITE + FLOOR_CLEARANCE, reference):
         found = _feasible(tier, _POSES[:1], surroundings, base, limit)
-        if len(found) >= _ENOUGH:
-            return found
         tiers.append(tier)
+        if len(found) >= _ENOUGH and (len(tiers) == 2 or not anywhere):
+            return found
     for tier in tiers:
         found = _feasible(tier, _POSES, surroundings, base, limit)
         if found:

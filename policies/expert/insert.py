@@ -21,6 +21,8 @@ _RISES = np.arange(0.0, 0.45, 0.03)
 _ROOMY = 0.015
 """Clearance wanted on the way to the opening, m."""
 _INSERT_SPEED, _AHEAD = 0.6, 0.06
+_SETTLES, _KEPT, _SETTLE_SPEED = np.arange(0.002, 0.041, 0.002), 0.003, 0.3
+"""How far the object is let down before it is let go of, if that leaves so much clearance (m), and how fast."""
 
 
 class Insert(PickPlace):
@@ -30,6 +32,10 @@ class Insert(PickPlace):
         predicate: ``(relation, object, region)``.
         world: the scene at the start.
     """
+
+    def __init__(self, predicate: Predicate, world: World) -> None:
+        super().__init__(predicate, world)
+        self._phases["settle"] = self._settle
 
     @staticmethod
     def check(predicate: Predicate, world: World) -> None:
@@ -81,10 +87,22 @@ class Insert(PickPlace):
         end = fit.hand(self._look_at_hand(world), 0.0)
         along = float((end - world.robot.position) @ fit.direction)
         if along < 0.004 or self._at_rest(world) or self._overdue(world):
-            return "release"
+            if fit.direction[2] < -0.9:
+                return "release"  # it falls into its place
+            self._bottom = world.robot.position - np.array([0.0, 0.0, self._room_below(world)])
+            return "settle"
         # A little ahead on the line, not at its end: a narrow place leaves no room beside the line.
         goal = end - max(0.0, along - _AHEAD) * fit.direction
         return Command(goal, fit.rotation, CLOSE, self._doing("insert"), speed=_INSERT_SPEED, stop_at=0.003)
+
+    def _settle(self, world: World) -> Command | str:
+        fit = self._fit
+        if fit is None or self._slipped(world):
+            return "retry"
+        left = float(world.robot.position[2] - self._bottom[2])
+        if left < 0.003 or self._at_rest(world) or self._overdue(world):
+            return "release"
+        return Command(self._bottom, fit.rotation, CLOSE, self._doing("set down"), speed=_SETTLE_SPEED, stop_at=0.002)
 
     def _release(self, world: World) -> Command | str:
         rotation = self._fit.rotation if self._fit is not None else self._grasp.rotation
@@ -110,6 +128,14 @@ class Insert(PickPlace):
     def _look_at_hand(self, world: World) -> Held:
         body, robot = world.bodies[self._object], world.robot
         return hold(world.boxes(self._object), body.position, robot.position, robot.rotation, robot.opening)
+
+    def _room_below(self, world: World) -> float:
+        """How far (m) hand and object can go straight down; what is dropped from there does not jump off a sill."""
+        robot, held, obstacles = world.robot, self._look_at_hand(world), world.obstacles(self._object)
+        cloud = robot.position + held.points @ robot.rotation.T
+        lower = cloud - _SETTLES[:, None, None] * np.array([0.0, 0.0, 1.0])
+        tight = distances(lower, obstacles) < min(_KEPT, float(distances(cloud[None], obstacles)[0]) - 0.001)
+        return float(_SETTLES[int(np.argmax(tight)) - 1]) if tight.any() and not tight[0] else 0.0
 
     def _way_in_front(self, world: World) -> list[Array]:
         """Where to lift to, and from where to come down in front of the opening: as low as is clear of everything."""

@@ -35,6 +35,7 @@ PATIENCE = {
     "lift": 3.0,
     "carry": 6.0,
     "lower": 3.0,
+    "settle": 2.0,
     "release": 0.6,
     "shake": 3.0,
     "retreat": 2.0,

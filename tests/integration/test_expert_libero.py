@@ -73,9 +73,11 @@ def test_the_scene_is_plain_data_and_reading_it_leaves_the_simulation_alone(env:
         ("libero-90", "KITCHEN_SCENE4_close_the_bottom_drawer_of_the_cabinet_and_open_the_top_drawer"),
         ("libero-90", "KITCHEN_SCENE7_open_the_microwave"),
         ("libero-90", "KITCHEN_SCENE8_turn_off_the_stove"),
+        ("libero-90", "STUDY_SCENE1_pick_up_the_book_and_place_it_in_the_right_compartment_of_the_caddy"),
+        ("libero-long", "KITCHEN_SCENE6_put_the_yellow_and_white_mug_in_the_microwave_and_close_it"),
     ],
 )
-def test_handles_drawers_doors_and_knobs(suite_name: str, task: str) -> None:
+def test_handles_drawers_doors_knobs_and_narrow_places(suite_name: str, task: str) -> None:
     suite = load_suite(suite_name)
     (wanted,) = (each for each in plugin.tasks(suite) if each.name == task)
     env = plugin.make(suite, wanted, Needs(privileged=True))

@@ -126,3 +126,28 @@ def test_a_place_closed_on_all_sides_is_refused() -> None:
     world = World(scene([*SHELF, front], (0.0, 0.3, 0.165), (0.14, 0.085, 0.065)))
     with pytest.raises(UsageError, match="closed on all sides"):
         Put.check(GOAL, world)
+
+
+def mug(walls: list[Part], middle: tuple[float, float, float], half: tuple[float, float, float]) -> World:
+    """A square mug of 8 by 8 by 9 cm in the book's place, its handle towards -y, away from the case."""
+    parts: list[Part] = [((x, -0.15, 0.045), (0.004, 0.04, 0.045)) for x in (-0.036, 0.036)]
+    parts += [((0.0, -0.15 + y, 0.045), (0.04, 0.004, 0.045)) for y in (-0.036, 0.036)]
+    parts += [((0.0, -0.22, 0.055), (0.009, 0.004, 0.03)), ((0.0, -0.205, 0.06), (0.009, 0.016, 0.006))]
+    data = scene(walls, middle, half)
+    boxes = data["boxes"]
+    kept = boxes["owners"] != 1
+    for key, more in (("centers", [p[0] for p in parts]), ("half_sizes", [p[1] for p in parts])):
+        boxes[key] = np.concatenate([boxes[key][kept], np.array(more)])
+    boxes["rotations"] = np.array([np.eye(3)] * len(boxes["centers"]))
+    boxes["owners"] = boxes["links"] = np.concatenate([boxes["owners"][kept], np.ones(len(parts), dtype=int)])
+    return World(data)
+
+
+def test_what_would_fall_over_when_let_go_of_aslant_is_held_by_its_handle() -> None:
+    low_shelf = [*SHELF[:-1], ((0.0, 0.3, 0.225), (0.16, 0.09, 0.002))]  # the hand does not fit in above the mug
+    world = mug(low_shelf, (0.0, 0.3, 0.155), (0.14, 0.12, 0.06))
+    fit = plan_fit(GOAL, world)
+    assert fit is not None
+    assert fit.tipped < 0.1
+    assert fit.grasp.position[1] < -0.19  # its handle
+    assert abs(fit.rotation[0, 0]) > 0.9 and fit.rotation[2, 2] < -0.9  # the hand still points down, outside
