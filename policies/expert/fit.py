@@ -20,7 +20,7 @@ from mmact_eval.policies.expert.world import Predicate, Region, World
 
 _ALL_GRASPS, _GRASPS, _APART = 60, 10, 0.03
 """Grasps looked at, those combined with poses, and how different those have to be: metres, or radians / 10."""
-_ALL_PARTS, _PARTS, _PARTS_APART, _THIN = 400, 20, 0.06, 0.03
+_ALL_PARTS, _PARTS, _PARTS_APART, _THIN = 400, 12, 0.06, 0.03
 """The same for handles and rims. They are that thin (m); what is thicker is a corner, and would turn in the hand."""
 _TIPPED = 0.2
 """Radians from upright at which an object may fall over when it is let go of."""
@@ -112,6 +112,8 @@ def plan_fit(predicate: Predicate, world: World, skip: int = 0) -> Fit | None:
         return fit
     # What is let go of aslant falls over. Held by a handle or a rim, with the hand outside, it may go in upright.
     parts = [grasp for grasp in plan_grasps(world, name, _ALL_PARTS, anywhere=True) if grasp.width < _THIN]
+    middle = np.mean(world.boxes(name).bounds(), axis=0)[:2]
+    parts.sort(key=lambda grasp: -float(np.linalg.norm(grasp.position[:2] - middle)))
     return _search(predicate, world, _skipped(_spread(parts, _PARTS_APART, _PARTS), skip), _TIPPED) or fit
 
 
@@ -230,10 +232,9 @@ def _roots(
             for number, spot in enumerate(spots):
                 yield np.array([*spot, height]), (0.2 if number else 0.0) + 2.0 * height
         return
-    shifts = (0.0, -0.3, 0.3, -0.6, 0.6)
     across = np.cross([0.0, 0.0, 1.0], direction)
     along_reach, across_reach = float(np.abs(direction) @ reach), float(np.abs(across) @ reach)
-    sides = [float((centred - middle) @ across), *(shift * across_reach for shift in shifts)]
+    sides = [float((centred - middle) @ across), *(shift * across_reach for shift in (0.0, -0.3, 0.3, -0.6, 0.6))]
     for rank, height in enumerate(heights):
         for depth in _DEPTHS:
             for number, shift in enumerate(sides):

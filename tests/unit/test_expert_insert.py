@@ -150,4 +150,4 @@ def test_what_would_fall_over_when_let_go_of_aslant_is_held_by_its_handle() -> N
     assert fit is not None
     assert fit.tipped < 0.1
     assert fit.grasp.position[1] < -0.19  # its handle
-    assert abs(fit.rotation[0, 0]) > 0.9 and fit.rotation[2, 2] < -0.9  # the hand still points down, outside
+    assert fit.rotation[2, 2] < -0.9  # the hand still points down, outside

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from mmact_eval.policies.expert.geometry import top_down
 from mmact_eval.policies.expert.placement import plan_placement
 from mmact_eval.policies.expert.release import roomy_spot
