@@ -81,3 +81,9 @@ setup_project() {
         printf '%s\n' "$wanted" >"$stamp"
     fi
 }
+
+# setup_robotwin: what pip cannot bring for RoboTwin (its task code without its pins, a Vulkan driver), into the cache.
+# Where that fails everything else works, and RoboTwin's tests are skipped with the reason.
+setup_robotwin() {
+    "$python" -m mmact_eval setup robotwin || say "RoboTwin cannot be set up here, see above; the rest goes on"
+}

@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
-setup_project libero,remote,mmact,dev
+setup_project libero,robotwin,remote,mmact,dev
+setup_robotwin
 
 failed=()
 check() {
