@@ -64,7 +64,7 @@ class RobotwinPlugin:
 
         Args:
             suite: what is evaluated.
-            episodes: what is to be run.
+            episodes: what is left to be run now.
             workers: simulator processes to search with.
             say: told what happens.
 
@@ -80,7 +80,7 @@ class RobotwinPlugin:
         manifest = self.find_seeds(suite, wanted, workers, say)
         facts = {f"seeds made for: {key}": value for key, value in manifest.identity.items()}
         if args.seeds:
-            facts["seed manifest"] = manifest.digest(list(wanted))
+            facts["seed manifest"] = manifest.digest()
         return facts
 
     def find_seeds(

@@ -10,39 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from robotwin_ready import TASK, suite_with_seeds, what_is_missing
 
-from mmact_eval import registry
-from mmact_eval.envs.robotwin import installation, plugin, seeds, vulkan
-from mmact_eval.envs.robotwin.args import RobotwinArgs
+from mmact_eval.envs.robotwin import plugin, seeds
 from mmact_eval.envs.robotwin.client import SimulatorDied
-from mmact_eval.envs.robotwin.seeds import Column, Manifest, Verdict
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.protocols import Needs
 from mmact_eval.suite import Suite, load_suite
 from mmact_eval.types import Episode, Observation
-
-TASK = "stack_blocks_two"
-
-
-def what_is_missing() -> str:
-    if registry.missing_packages(plugin):
-        return "needs the robotwin extra"
-    if installation.runtime_root() is None or not vulkan.candidates():
-        return "needs `mmact-eval setup robotwin`"
-    return ""
-
 
 pytestmark = [pytest.mark.robotwin, pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing())]
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """The smoke suite with a manifest of its own, so that no test has to search."""
-    path = tmp_path_factory.mktemp("seeds") / "seeds.json"
-    verdicts = [Verdict(100_000, "", {"unseen": "stack them"}), Verdict(100_001, "", {"unseen": "pile them up"})]
-    args = RobotwinArgs.parse({"mode": "embedded"})
-    Manifest(installation.identity(args), [Column(TASK, seed, list(verdicts)) for seed in (0,)]).write(path)
-    return load_suite("robotwin-smoke", (f"env_args.seeds={path}",))
+    return suite_with_seeds(tmp_path_factory.mktemp("seeds") / "seeds.json")
 
 
 @pytest.fixture(scope="module")
@@ -184,23 +166,6 @@ def test_gymnasiums_checks_pass(suite: Suite) -> None:
         warnings.simplefilter("ignore")
         check_env(env.unwrapped, skip_render_check=True)
     env.close()
-
-
-@pytest.mark.slow
-def test_the_oracle_solves_what_the_expert_solves(tmp_path: Path) -> None:
-    from mmact_eval.engine.local import EngineOptions
-    from mmact_eval.runner import RunRequest, execute
-
-    records = []
-    for workers in (1, 2):
-        request = RunRequest(
-            suite=load_suite("robotwin-smoke"), policy="robotwin-oracle", tasks="0,4", episodes=1,
-            out=tmp_path / str(workers), options=EngineOptions(workers=workers),
-        )  # fmt: skip
-        outcome = execute(request)
-        assert [result.outcome for result in outcome.results] == ["success"] * 2
-        records.append([result.reproducible() for result in outcome.results])
-    assert records[0] == records[1]
 
 
 def test_the_expert_is_told_by_its_seed(env: Any, suite: Suite) -> None:
