@@ -34,7 +34,8 @@ def what_is_missing() -> str:
 
 def suite_with_seeds(path: Path, *overrides: str, seeds: int = 2) -> Suite:
     """The smoke suite with a manifest of its own, written to `path`, that accepts the first seeds of the first task."""
-    args = RobotwinArgs.parse({"mode": "embedded"})
+    suite = load_suite("robotwin-smoke", (f"env_args.seeds={path}", *overrides))
     verdicts = [Verdict(100_000 + index, "", WORDS) for index in range(seeds)]
+    args = RobotwinArgs.parse(suite.env_args)
     Manifest(installation.identity(args), [Column(TASK, 0, verdicts)]).write(path)
-    return load_suite("robotwin-smoke", (f"env_args.seeds={path}", *overrides))
+    return suite

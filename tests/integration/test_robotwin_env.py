@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from robotwin_ready import TASK, suite_with_seeds, what_is_missing
+from robotwin_ready import TASK, WORDS, suite_with_seeds, what_is_missing
 
 from mmact_eval.envs.robotwin import plugin, seeds
 from mmact_eval.envs.robotwin.client import SimulatorDied
@@ -152,6 +155,41 @@ def test_a_dead_simulator_is_an_error_of_the_environment(suite: Suite) -> None:
     with pytest.raises(SimulatorDied, match="SIGKILL"):
         env.step_chunk(wave(1))
     env.close()
+
+
+def test_randomized_scenes_other_cameras_and_seen_instructions(env: Any, suite: Suite, tmp_path: Path) -> None:
+    changes = ("env_args.config=demo_randomized", "env_args.camera=L515", "env_args.instructions=seen")
+    other = suite_with_seeds(tmp_path / "seeds.json", *changes)
+    env.begin(episode(suite))
+    randomized = make(other, "head_camera")
+    try:
+        observation = randomized.begin(episode(other))
+        assert observation.instruction == WORDS["seen"]
+        image = observation.images["head_camera"]
+        assert image.shape == (180, 320, 3)
+        assert image.std() > 10, "a picture of something"
+        assert randomized.scene_hash() != env.scene_hash()
+    finally:
+        randomized.close()
+
+
+def test_another_interpreter_simulates_the_same(env: Any, suite: Suite, tmp_path: Path) -> None:
+    """One that finds the simulator's packages, but not mmact-eval: `.pth` files are not read from PYTHONPATH."""
+    python = tmp_path / "python"
+    packages = sysconfig.get_path("purelib")
+    python.write_text(f'#!/bin/sh\nexport PYTHONPATH={packages}\nexec {sys._base_executable} "$@"\n')  # type: ignore[attr-defined]
+    python.chmod(0o755)
+    assert subprocess.run([python, "-c", "import mmact_eval"], capture_output=True, check=False).returncode != 0
+    other = suite_with_seeds(tmp_path / "seeds.json", f"env_args.python={python}")
+    env.begin(episode(suite))
+    env.step_chunk(wave(2))
+    apart = make(other)
+    try:
+        apart.begin(episode(other))
+        apart.step_chunk(wave(2))
+        assert apart.state_hash() == env.state_hash()
+    finally:
+        apart.close()
 
 
 @pytest.mark.slow

@@ -41,6 +41,44 @@ def eval(TASK_ENV, model, observation):
         observation = TASK_ENV.get_obs()
 """
 
+TROUBLE = """
+import os, signal
+from pathlib import Path
+
+import numpy as np
+
+from mmact_eval import PolicyOutput, PolicySpec
+
+
+def simulators(parent):
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1]) != parent:
+                continue
+            command = entry.joinpath("cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"mmact_robotwin_simulator" in command:
+            yield int(entry.name)
+        yield from simulators(int(entry.name))
+
+
+class Trouble:
+    def __init__(self, env_spec, send):
+        self.spec = PolicySpec("trouble", env_spec.action, chunk=3, state=("joint_action",))
+        self._signal, self._sent = getattr(signal, send), 0
+
+    def reset(self, episodes): pass
+
+    def act(self, queries):
+        if queries[0].index == 1 and not self._sent:
+            for pid in simulators(os.getpid()):
+                os.kill(pid, self._signal)
+                self._sent += 1
+            assert self._sent == 1
+        return [PolicyOutput(np.tile(q.observation.state["joint_action"], (3, 1)).astype(np.float32)) for q in queries]
+"""
+
 
 def run(out: Path, *arguments: str) -> list[EpisodeResult]:
     """`mmact-eval run --suite robotwin-smoke …` on a manifest of its own; its results."""
@@ -92,6 +130,21 @@ def test_a_policy_written_for_robotwin_runs_unchanged(tmp_path: Path) -> None:
         tmp_path / "run", "--episodes", "2", "--policy", f"robotwin-deploy:{folder}", "--set", "protocol.max_steps=7"
     )
     assert [(r.outcome, r.steps, r.queries) for r in results] == [("failure", 7, 7)] * 2
+
+
+@pytest.mark.parametrize("sent", ["SIGKILL", pytest.param("SIGSTOP", marks=pytest.mark.slow)])
+def test_a_simulator_that_crashes_or_hangs_costs_a_retry(tmp_path: Path, sent: str) -> None:
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    arguments = ["--episodes", "2", "--policy", "trouble.py:Trouble", "--policy-args", f"send={sent}"]
+    arguments += [
+        "--set",
+        "protocol.max_steps=6",
+        "--set",
+        f"protocol.episode_timeout={60 if sent == 'SIGSTOP' else 600}",
+    ]
+    results = run(tmp_path / "run", *arguments)
+    assert [(r.outcome, r.steps) for r in results] == [("failure", 6)] * 2
+    assert sorted(r.attempts for r in results) == [1, 2]
 
 
 @pytest.mark.slow
