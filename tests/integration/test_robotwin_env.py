@@ -174,12 +174,17 @@ def test_randomized_scenes_other_cameras_and_seen_instructions(env: Any, suite: 
 
 
 def test_another_interpreter_simulates_the_same(env: Any, suite: Suite, tmp_path: Path) -> None:
-    """One that finds the simulator's packages, but not mmact-eval: `.pth` files are not read from PYTHONPATH."""
+    """One that has the simulator's packages but not mmact-eval."""
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "mmact" not in entry.name and entry.suffix != ".pth":
+            (packages / entry.name).symlink_to(entry)
     python = tmp_path / "python"
-    packages = sysconfig.get_path("purelib")
-    python.write_text(f'#!/bin/sh\nexport PYTHONPATH={packages}\nexec {sys._base_executable} "$@"\n')  # type: ignore[attr-defined]
+    python.write_text(f'#!/bin/sh\nexport PYTHONPATH={packages}\nexec {Path(sys.executable).resolve()} "$@"\n')
     python.chmod(0o755)
-    assert subprocess.run([python, "-c", "import mmact_eval"], capture_output=True, check=False).returncode != 0
+    tried = subprocess.run([python, "-c", "import mmact_eval"], capture_output=True, check=False, cwd=tmp_path)
+    assert b"No module named 'mmact_eval'" in tried.stderr
     other = suite_with_seeds(tmp_path / "seeds.json", f"env_args.python={python}")
     env.begin(episode(suite))
     env.step_chunk(wave(2))
