@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imageio.v3 as iio
 import pytest
 from robotwin_ready import TASK, suite_with_seeds, what_is_missing
 
@@ -113,12 +114,15 @@ def test_the_oracle_solves_an_episode(tmp_path: Path) -> None:
 )
 def test_mmact_drives_both_arms_by_the_poses_of_their_hands(tmp_path: Path, variant: str, queries: int) -> None:
     arguments = ["--limit", "2", "--policy", "mmact", "--set", "env_args.action=ee"]
-    arguments += ["--set", f"protocol.max_steps={8 * queries}"]
+    arguments += ["--set", f"protocol.max_steps={8 * queries}", "--video", "all"]
     for argument in (f"variant={variant}", "plan_steps=2", "plan_tokens=16", "subgoal_steps=2"):
         arguments += ["--policy-args", argument]
     results = run(tmp_path / "run", *arguments)
     assert [(r.outcome, r.steps, r.queries) for r in results] == [("failure", 8 * queries, queries)] * 2
     assert ["plan" in dict(r.artifacts) for r in results] == [variant != "vanilla"] * 2
+    picture = iio.imread(tmp_path / "run" / results[0].artifacts["video"])[-1]
+    assert picture.shape[1] > 320 if variant != "vanilla" else picture.shape == (240, 320, 3)
+    assert picture.std() > 10, "a picture of something"
 
 
 def test_a_policy_written_for_robotwin_runs_unchanged(tmp_path: Path) -> None:
