@@ -150,8 +150,9 @@ def main() -> None:
         )
     ours, theirs = totals["harness"], totals["upstream"]
     loops = [side["construction"] + side["episodes"] for side in (theirs, ours)]
+    whole, processor = (loops[0] + theirs["expert"]) / loops[1], theirs["processor"] / ours["processor"]
     print(
-        f"ratio     {loops[0] / loops[1]:7.1f}, with the expert's play {(loops[0] + theirs['expert']) / loops[1]:.1f}"
+        f"ratio     {loops[0] / loops[1]:7.1f}, with the expert's play {whole:.1f} (of processor time {processor:.1f})"
     )
     print(f"memory    {ours['simulator MiB']:7.0f} MiB for a simulator process")
 

@@ -74,7 +74,7 @@ setup_project() {
     extras=$(printf '%s,%s' "$extras" "$(sed -n 1p "$stamp" 2>/dev/null)" | tr ',' '\n' | sed '/^$/d' | sort -u | paste -sd,)
     wanted=$(printf '%s\n%s' "$extras" "$root $(cat "$root/pyproject.toml" "$constraints" | cksum)")
     if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
-        say "pip install -e '.[$extras]' (LIBERO brings some 340 MiB of meshes and textures)"
+        say "pip install -e '.[$extras]'$([[ $extras != *libero* ]] || echo ' (LIBERO brings some 340 MiB of assets)')"
         [[ -t 1 ]] || quiet=(--quiet) # a person wants to see that something happens; a log does not
         "$python" -m pip install "${quiet[@]}" --disable-pip-version-check -c "$constraints" \
             -e "$root[$extras]" ||
