@@ -76,6 +76,7 @@ class RobotwinPlugin:
         """
         args = RobotwinArgs.parse(suite.env_args)
         installation.settings(args)
+        installation.require_assets(args)
         wanted = search.wanted_columns([(e.task, e.seed, e.init_state) for e in episodes])
         manifest = self.find_seeds(suite, wanted, workers, say)
         facts = {f"seeds made for: {key}": value for key, value in manifest.identity.items()}
@@ -140,6 +141,7 @@ class RobotwinPlugin:
         known = [found.name for found in self.tasks(suite)]
         if task.name not in known:
             raise UsageError(f'suite {suite.name} has no task "{task.name}".{did_you_mean(task.name, known)}')
+        installation.require_assets(RobotwinArgs.parse(suite.env_args))
         return RobotwinEnv(suite, task, needs, self._chosen_driver(), render_mode)
 
     def versions(self) -> Mapping[str, str]:
