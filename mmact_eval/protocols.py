@@ -161,8 +161,9 @@ class EnvPlugin(Protocol):
 
     More that a plug-in may offer:
 
-    - ``prepare_run(suite, episodes, workers, say)``, called once before a run's workers start, to make what these
-      episodes need. Returns a mapping of texts that joins `versions` in the protocol fingerprint.
+    - ``prepare_run(suite, episodes, workers, say)``, called once before a run's workers start, to make what the
+      episodes need that are left to do now. Returns a mapping of texts that joins `versions` in the protocol
+      fingerprint; so it may not depend on which episodes these are.
     - ``setup(say)``, called by `mmact-eval setup NAME`: bring what pip cannot bring; again is harmless.
     - ``examine()``, an iterator of `mmact_eval.doctor.Check`s that `mmact-eval doctor` shows.
 

@@ -78,10 +78,12 @@ def _load(group: str, name: str) -> Any:
         )
     try:
         return points[name].load()
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UsageError(
             f'{kind} "{name}" needs the package "{error.name}": {_how_to_install(points[name])}'
         ) from error
+    except ImportError as error:  # it is there, and does not fit the others
+        raise UsageError(f'{kind} "{name}" cannot be imported: {error}') from error
     except AttributeError as error:
         raise UsageError(f'{kind} "{name}" is broken: {points[name].value} does not exist ({error}).') from error
 
@@ -249,7 +251,7 @@ def _call(target: str, factory: Callable[..., Any], args: Mapping[str, Any], env
         return factory(**given)
     except MmactEvalError:
         raise
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UsageError(f'policy "{target}" needs the package "{error.name}", which is not installed here.') from error
     except (Exception, SystemExit) as error:
         raise UsageError(f'policy "{target}" could not be made: {type(error).__name__}: {error}') from error

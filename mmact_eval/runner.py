@@ -19,7 +19,7 @@ from mmact_eval.policy_output import plain_data
 from mmact_eval.progress import Progress
 from mmact_eval.protocols import EnvPlugin, Observer, Policy
 from mmact_eval.specs import EnvSpec
-from mmact_eval.store import RunFolder, read_sessions
+from mmact_eval.store import RunFolder, read_episodes, read_sessions
 from mmact_eval.suite import Suite
 from mmact_eval.transcript import TranscriptRecorder
 from mmact_eval.types import Episode, EpisodeResult
@@ -144,7 +144,7 @@ def execute(request: RunRequest) -> RunOutcome:
         disturbance.check(suite, env_spec)
         covered = _covered(policy, suite, planned)
         folder = request.out or default_folder(request)
-        facts = _prepare_run(plugin, request, planned)
+        facts = _prepare_run(plugin, request, _pending(request, covered, read_episodes(folder)[0]))
         with RunFolder(folder) as store:
             if len(covered) < len(planned):
                 note = f"the policy can act in {len(covered)} of the {len(planned)} episodes asked for"
@@ -186,13 +186,13 @@ def _close(policy: Policy) -> None:
             log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 
 
-def _prepare_run(plugin: EnvPlugin, request: RunRequest, planned: Sequence[Episode]) -> Mapping[str, str]:
+def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episode]) -> Mapping[str, str]:
     """Let an environment that wants to get ready for these episodes do so; see `protocols.EnvPlugin`."""
     prepare = getattr(plugin, "prepare_run", None)
     if prepare is None:
         return {}
     facts: Mapping[str, str] = prepare(
-        request.suite, planned, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
+        request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
     )
     return facts
 

@@ -23,7 +23,7 @@ class ActionSpec:
         rotation: rotation format, e.g. ``axis_angle``, ``quat_wxyz``; "" where there is none.
         gripper: meaning of the gripper value, e.g. ``-1 open, +1 close``; "" where there is none.
         low, high: range of every element.
-        hz: control frequency in Hz.
+        hz: control frequency in Hz; 0 if an action has no fixed duration.
     """
 
     dim: int

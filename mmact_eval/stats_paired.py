@@ -7,9 +7,14 @@ the same tell nothing about which is better; all evidence is in the *discordant*
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,8 @@ def _lower_limit(wins: int, losses: int, n: int, tail: float) -> float:
     if behind > tail and discordant == n:  # ψ is 1
         return 2.0 * float(betaincinv(wins, losses + 1, tail)) - 1.0
     sign = 1.0 if behind <= tail else -1.0
-    nodes, weights = leggauss(_NODES)
+    quadrature: Callable[[int], tuple[NDArray[np.float64], NDArray[np.float64]]] = leggauss  # untyped in numpy 1
+    nodes, weights = quadrature(_NODES)
 
     def excess(size: float) -> float:
         # Only where |2θ - 1| > size is ψ in doubt; below that the integrand is constant, with a kink in between.

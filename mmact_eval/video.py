@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 VideoMode = Literal["none", "failures", "all"]
 
 _FILE_NAME_LENGTH = 100
+_UNTIMED_HZ = 10.0
+"""Actions a second in videos of environments whose actions have no fixed duration, as in RoboTwin's own videos."""
 
 
 class VideoRecorder:
@@ -53,7 +55,7 @@ class VideoRecorder:
         self._frames = [env.render()]
         self._said = []
         self._steps = 0
-        self._hz = env.interface.action.hz
+        self._hz = env.interface.action.hz or _UNTIMED_HZ
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """Keep what is to be drawn from now on; a new text leaves the picture there is, and the other way round."""

@@ -29,7 +29,7 @@ sys.exit(not (found["osmesa"] or any(d["works"] and d["kind"] != "other" for d i
 missing_packages() {
     can_load libGL.so.1 || echo libgl1                   # OpenCV links to it
     can_load libgthread-2.0.so.0 || echo libglib2.0-0    # OpenCV too
-    if ! can_render; then
+    if [[ $extras == *libero* ]] && ! can_render; then
         if ! command -v apt-cache >/dev/null || apt-cache show libosmesa6 >/dev/null 2>&1; then
             echo libosmesa6
         else
@@ -59,7 +59,7 @@ install_system_packages() {
 
 # setup_project EXTRAS
 setup_project() {
-    local extras=$1 stamp wanted quiet=()
+    local extras=$1 stamp=$root/.venv/.installed wanted quiet=()
     base_python=$(command -v "${PYTHON:-python3}") || die "no ${PYTHON:-python3} here; apt-get install python3"
     "$base_python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         die "$base_python is $("$base_python" -V 2>&1); Python 3.10 or newer is needed (PYTHON=… chooses another)"
@@ -70,14 +70,20 @@ setup_project() {
     fi
     # Extras and dependencies stand in pyproject.toml, pins in constraints.txt; the path is in the editable installation.
     local constraints=$root/scripts/constraints.txt
-    stamp=$root/.venv/.installed-$extras
-    wanted="$root $(cat "$root/pyproject.toml" "$constraints" | cksum)"
+    # Extras that were installed before stay in the account: one of them may not bear the versions another brings.
+    extras=$(printf '%s,%s' "$extras" "$(sed -n 1p "$stamp" 2>/dev/null)" | tr ',' '\n' | sed '/^$/d' | sort -u | paste -sd,)
+    wanted=$(printf '%s\n%s' "$extras" "$root $(cat "$root/pyproject.toml" "$constraints" | cksum)")
     if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
-        say "pip install -e '.[$extras]' (LIBERO brings some 340 MiB of meshes and textures)"
+        say "pip install -e '.[$extras]'$([[ $extras != *libero* ]] || echo ' (LIBERO brings some 340 MiB of assets)')"
         [[ -t 1 ]] || quiet=(--quiet) # a person wants to see that something happens; a log does not
         "$python" -m pip install "${quiet[@]}" --disable-pip-version-check -c "$constraints" \
             -e "$root[$extras]" ||
             die "pip could not install the project; see above"
         printf '%s\n' "$wanted" >"$stamp"
     fi
+}
+
+# setup_robotwin: what pip cannot bring for RoboTwin (its task code without its pins, a Vulkan driver), into the cache.
+setup_robotwin() {
+    "$python" -m mmact_eval setup robotwin
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Everything that is checked: style, types, the direction of dependencies, tests with rollouts on the real LIBERO
-# (MM-ACT's with tiny random weights).
+# Everything that is checked: style, types, the direction of dependencies, tests with rollouts on the real LIBERO and
+# RoboTwin (MM-ACT's with tiny random weights).
 # Installs what is missing first. Arguments go to pytest: scripts/test.sh tests/unit -k suite
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
-setup_project libero,remote,mmact,dev
+setup_project libero,robotwin,remote,mmact,dev
+setup_robotwin || say "RoboTwin cannot be set up here, see above: its tests will be skipped"
 
 failed=()
 check() {

@@ -88,7 +88,7 @@ def smooth_actions(steps: int, *parts: object) -> NDArray[np.float32]:
     """(steps, 7) float32 of a slow random walk within [-1, 1], the gripper open or shut for a while at a time."""
     generator = np.random.default_rng(derive_seed("verify", *parts))
     walk = np.cumsum(generator.normal(0.0, 0.25, (steps, 7)), axis=0)
-    actions = np.sin(walk + generator.uniform(-np.pi, np.pi, 7))
+    actions: NDArray[np.float64] = np.sin(walk + generator.uniform(-np.pi, np.pi, 7))
     actions[:, 6] = np.where(actions[:, 6] < 0, -1.0, 1.0)
     return actions.astype(np.float32)
 

@@ -17,11 +17,10 @@ from mmact_eval.errors import UsageError
 _GROUP = "RoboTwin"
 _PACKAGES = ("sapien", "mplib", "toppra", "transforms3d", "trimesh")
 _ASSETS = {
-    "assets/objects/objaverse/list.json": "objects",
+    installation.ASSET_LIST: "objects",
     "assets/background_texture": "background textures",
     "assets/embodiments/aloha-agilex/config.yml": "the robot aloha-agilex",
 }
-_DOWNLOAD = "run the checkout's script/_download_assets.sh (scripts/ in newer ones)"
 
 
 def examine() -> Iterator[Check]:
@@ -66,7 +65,7 @@ def _checkout(root: Path) -> Iterator[Check]:
     yield Check(_GROUP, "checkout", "ok", f"{installation.commit(root)} in {root}")
     for path, what in _ASSETS.items():
         if not (root / path).exists():
-            yield Check(_GROUP, "assets", "note", f"{what} missing ({path})", _DOWNLOAD)
+            yield Check(_GROUP, "assets", "note", f"{what} missing ({path})", installation.DOWNLOAD)
     python = os.environ.get("ROBOTWIN_PYTHON", "")
     try:
         versions = installation.versions_under(python)

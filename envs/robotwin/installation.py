@@ -24,6 +24,11 @@ RUNTIME_VERSION = "0.1.3"
 PINNED_SAPIEN = "3.0.0b1"
 """The version of sapien that upstream pins, and published numbers were made with."""
 
+ASSET_LIST = "assets/objects/objaverse/list.json"
+"""A file of the assets, without which a checkout's task code cannot be imported."""
+
+DOWNLOAD = "run the checkout's script/_download_assets.sh (scripts/ in newer ones)"
+
 _PACKAGES = ("sapien", "mplib", "toppra", "numpy")
 _ASK_VERSIONS = """
 import importlib.metadata as m, json, sys
@@ -65,6 +70,16 @@ def checkout(args: RobotwinArgs) -> Path:
     if not layout_of(root):
         raise UsageError(f"{root} is no RoboTwin 2.0 checkout: it has no envs/_base_task.py or no task configurations.")
     return root
+
+
+def require_assets(args: RobotwinArgs) -> None:
+    """Nothing in embedded mode; a checkout must have its assets.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if args.mode == "real" and not (checkout(args) / ASSET_LIST).is_file():
+        raise UsageError(f"{checkout(args)} has no assets ({ASSET_LIST} is missing): {DOWNLOAD}.")
 
 
 def settings(args: RobotwinArgs, camera: str = "D435") -> Settings:

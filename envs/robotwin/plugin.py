@@ -64,7 +64,7 @@ class RobotwinPlugin:
 
         Args:
             suite: what is evaluated.
-            episodes: what is to be run.
+            episodes: what is left to be run now.
             workers: simulator processes to search with.
             say: told what happens.
 
@@ -76,11 +76,12 @@ class RobotwinPlugin:
         """
         args = RobotwinArgs.parse(suite.env_args)
         installation.settings(args)
+        installation.require_assets(args)
         wanted = search.wanted_columns([(e.task, e.seed, e.init_state) for e in episodes])
         manifest = self.find_seeds(suite, wanted, workers, say)
         facts = {f"seeds made for: {key}": value for key, value in manifest.identity.items()}
         if args.seeds:
-            facts["seed manifest"] = manifest.digest(list(wanted))
+            facts["seed manifest"] = manifest.digest()
         return facts
 
     def find_seeds(
@@ -140,6 +141,7 @@ class RobotwinPlugin:
         known = [found.name for found in self.tasks(suite)]
         if task.name not in known:
             raise UsageError(f'suite {suite.name} has no task "{task.name}".{did_you_mean(task.name, known)}')
+        installation.require_assets(RobotwinArgs.parse(suite.env_args))
         return RobotwinEnv(suite, task, needs, self._chosen_driver(), render_mode)
 
     def versions(self) -> Mapping[str, str]:

@@ -96,9 +96,9 @@ class Manifest:
         """The column of a task under a run's seed, empty if there was none."""
         return self._columns.setdefault((task, run_seed), Column(task, run_seed))
 
-    def digest(self, columns: Sequence[tuple[str, int]]) -> str:
-        """A short hash of the verdicts in these columns."""
-        found = [asdict(self.column(*key)) for key in sorted(columns)]
+    def digest(self) -> str:
+        """A short hash of all verdicts."""
+        found = [asdict(column) for _, column in sorted(self._columns.items()) if column.verdicts]
         for column in found:
             for verdict in column["verdicts"]:
                 del verdict["seconds"]

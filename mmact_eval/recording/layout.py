@@ -75,8 +75,13 @@ class Layout:
         ``observation.state`` holds `EnvSpec.proprioception`, all other state vectors have a column of their own.
 
         Raises:
-            UsageError: a video cannot hold the environment's images.
+            UsageError: a video cannot hold the environment's images, or its actions have no fixed duration.
         """
+        if not env.action.hz:
+            raise UsageError(
+                f"{env.name}'s actions have no fixed duration, and a LeRobot data set needs so many frames a second: "
+                "it cannot be recorded yet."
+            )
         together = env.proprioception or tuple(env.state)
         states = {STATE: together} if together else {}
         states |= {f"observation.{key}": (key,) for key in env.state if key not in together}

@@ -120,4 +120,5 @@ def _free_spot(name: str, region: Region, world: World) -> Array:
     shifts = [np.array([x, y]) * reach[:2] for x in (0.0, -0.45, 0.45) for y in (0.0, -0.45, 0.45)]
     spots = [middle + shift for shift in shifts]
     distances = [min(float(np.linalg.norm(spot - other)) for other in others) for spot in spots]
-    return spots[int(np.argmax(distances))]
+    best: Array = spots[int(np.argmax(distances))]
+    return best

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mmact_eval import registry
 from mmact_eval.disturbance import DisturbedEnv
@@ -36,7 +38,7 @@ def test_the_goals_object_jumps_once_at_the_episodes_step_and_nothing_else_does(
     episode = Episode(suite.name, suite_tasks(registry.env_plugin("libero"), suite)[0].name, 0, 0)
     still = np.tile(np.array([0, 0, 0, 0, 0, 0, -1], np.float32), (10, 1))
 
-    def positions(chunk: int, disturbed: bool) -> tuple[dict[str, np.ndarray], str, str]:
+    def positions(chunk: int, disturbed: bool) -> tuple[dict[str, NDArray[Any]], str, str]:
         used = DisturbedEnv(env, suite.protocol.disturbance) if disturbed and suite.protocol.disturbance else env
         observation = used.begin(episode)
         scene = used.scene_hash()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from mmact_eval.envs.libero import gym_ids, plugin
@@ -147,7 +149,7 @@ unit_quaternions = (
 
 
 @given(unit_quaternions)
-def test_axis_angle_is_the_same_rotation(quat: np.ndarray) -> None:
+def test_axis_angle_is_the_same_rotation(quat: NDArray[Any]) -> None:
     vector = axis_angle(quat)
     assert np.linalg.norm(vector) <= 2 * np.pi + 1e-9
     difference = Rotation.from_rotvec(vector) * Rotation.from_quat(quat).inv()

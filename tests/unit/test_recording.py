@@ -85,6 +85,11 @@ def test_videos_of_odd_size_are_refused() -> None:
     assert Layout.of(env, "png").images == "png"
 
 
+def test_actions_without_a_fixed_duration_cannot_be_recorded() -> None:
+    with pytest.raises(UsageError, match="no fixed duration"):
+        Layout.of(EnvSpec("robotwin", {}, "upright", {}, ActionSpec(14, "joint_position", hz=0.0)))
+
+
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
 def test_a_subgoal_is_where_the_subtask_is_over(texts: list[str]) -> None:
     ends = subgoals(texts)

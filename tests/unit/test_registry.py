@@ -85,3 +85,16 @@ def test_missing_packages_are_named_with_their_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(type(plugin), "extra", "libero", raising=False)
     with pytest.raises(UsageError, match=r"surely_not_installed.*mmact-eval\[libero\]"):
         registry.env_plugin("toy")
+
+
+def test_a_package_that_does_not_fit_the_others_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Point:
+        extras = ()
+        dist = None
+
+        def load(self) -> None:
+            raise ImportError("pyarrow requires NumPy 2.0 or newer")
+
+    monkeypatch.setattr(registry, "_points", lambda group: {"replay": Point()})
+    with pytest.raises(UsageError, match=r"cannot be imported: pyarrow requires NumPy 2\.0"):
+        registry._load(registry.POLICIES, "replay")

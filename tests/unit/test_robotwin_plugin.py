@@ -97,6 +97,14 @@ def test_a_checkout_is_asked_for_before_anything_runs(tmp_path: Path) -> None:
         installation.settings(RobotwinArgs.parse({"root": str(tmp_path)}))
 
 
+def test_a_checkout_without_its_assets_is_told_before_anything_runs(tmp_path: Path) -> None:
+    root = checkout(tmp_path / "RoboTwin")
+    suite = load_suite("robotwin-50", (f"env_args.root={root}",))
+    with pytest.raises(UsageError, match=r"no assets .*_download_assets"):
+        plugin.prepare_run(suite, [], 1, lambda text: None)
+    assert not (tmp_path / "cache").exists(), "no search for seeds was begun"
+
+
 @pytest.mark.parametrize("layout", ["stable_2.0", "main"])
 def test_both_layouts_are_recognised(tmp_path: Path, layout: str) -> None:
     root = checkout(tmp_path / "RoboTwin", layout)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import norm
 
@@ -34,7 +36,7 @@ def test_holm_of_a_textbook_example() -> None:
         holm([1.2])
 
 
-def paired(a: np.ndarray, b: np.ndarray) -> PairCounts:
+def paired(a: NDArray[Any], b: NDArray[Any]) -> PairCounts:
     return PairCounts.of(zip(a.tolist(), b.tolist(), strict=True))
 
 
@@ -96,10 +98,10 @@ def test_limits_solve_the_score_equation(strata: list[tuple[int, int]]) -> None:
         if limit in (0.0, 1.0):
             continue
 
-        def distance(limit: float, p: np.ndarray) -> float:
+        def distance(limit: float, p: NDArray[Any]) -> float:
             return float(np.mean(p)) - limit
 
-        def loss(p: np.ndarray) -> float:
+        def loss(p: NDArray[Any]) -> float:
             return -float(np.sum(k * np.log(p) + (n - k) * np.log1p(-p)))
 
         rates = minimize(  # type: ignore[call-overload, unused-ignore]

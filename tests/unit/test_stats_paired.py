@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import beta, binomtest, multinomial
 
 from mmact_eval.stats import clopper_pearson
@@ -85,7 +87,7 @@ def test_interval_matches_sampled_confidence_distributions(counts: PairCounts) -
     """Fay & Lumbard's definition taken literally: quantiles of a product of random numbers."""
     rng = np.random.default_rng(0)
 
-    def draw(k: int, n: int, upper: bool) -> np.ndarray:
+    def draw(k: int, n: int, upper: bool) -> NDArray[Any]:
         first, second = (k + 1, n - k) if upper else (k, n - k + 1)
         if not second:
             return np.ones(400_000)

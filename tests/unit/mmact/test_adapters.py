@@ -10,21 +10,16 @@ import pytest
 
 from mmact_eval.compat import mismatches
 from mmact_eval.envs.libero.spec import env_spec
+from mmact_eval.envs.robotwin import spec as robotwin
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for, one_arm, two_arms
 from mmact_eval.policies.mmact.options import VARIANTS, read_options
-from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec, StateSpec
+from mmact_eval.specs import ActionSpec, PolicySpec
 from mmact_eval.suite import load_suite
 from mmact_eval.types import Observation
 
 LIBERO = env_spec(load_suite("libero-long"))
-ROBOTWIN = EnvSpec(
-    "robotwin",
-    dict.fromkeys(("head_camera", "left_camera", "right_camera"), (180, 320)),
-    "upright",
-    {"joint_action": StateSpec(14, "rad"), "endpose": StateSpec(16, "position m, quaternion wxyz, gripper, twice")},
-    ActionSpec(16, "ee_pose", "world", "quat_wxyz", "0 shut, 1 open, at 7 and 15", -2.0, 2.0, 0.0),
-)
+ROBOTWIN = robotwin.env_spec(load_suite("robotwin-mmact8", ["env_args.action=ee"]))
 STATE = {
     "joint_pos": np.arange(1.0, 8.0),
     "gripper_qpos": np.array([0.04, -0.04]),
@@ -98,7 +93,7 @@ def test_other_robots_are_refused() -> None:
     toy = replace(LIBERO, name="toy", action=ActionSpec(2, "position_delta"))
     with pytest.raises(UsageError, match=r"7 numbers .* or 16 .*; toy takes 2 \(position_delta\)"):
         adapter_for(toy, "as_released")
-    joints = replace(ROBOTWIN, action=ActionSpec(14, "joint_position"))
+    joints = robotwin.env_spec(load_suite("robotwin-mmact8"))
     with pytest.raises(UsageError, match=r"env_args\.action=ee"):
         adapter_for(joints, "as_released")
     with pytest.raises(UsageError, match="one arm"):

@@ -19,6 +19,7 @@ from mmact_eval.policies.mmact import policy as policy_module
 from mmact_eval.policies.mmact import tiny
 from mmact_eval.policies.mmact.acting import MmactPolicy
 from mmact_eval.policies.mmact.model import MMACT
+from mmact_eval.policies.mmact.options import VARIANTS
 from mmact_eval.policies.mmact.policy import make_policy
 from mmact_eval.policy_output import plain_output
 from mmact_eval.suite import load_suite
@@ -110,11 +111,16 @@ def test_plans_and_subgoals_come_at_their_queries_and_leave_the_actions_alone(ma
         np.testing.assert_array_equal(ours.actions, silent.actions)
 
 
-def test_two_arms_answer_with_sixteen_numbers(make: Any, views: Views) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_two_arms_answer_with_sixteen_numbers_in_every_variant(make: Any, views: Views, variant: str) -> None:
     images = dict(zip(("head_camera", "left_camera", "right_camera"), views, strict=True))
     seen = Observation(images, {"endpose": np.linspace(-1, 1, 16)}, "place the burger")
-    (output,) = make(ROBOTWIN).act([Query(seen, Episode("robotwin", "place_burger_fries", 0, 0), 0)])
+    policy = make(ROBOTWIN, variant=variant, plan_steps=1, plan_tokens=8, subgoal_steps=1)
+    (output,) = policy.act([Query(seen, Episode("robotwin", "place_burger_fries", 0, 0), 0)])
     assert output.actions.shape == (8, 16)
+    assert (output.text is not None, output.image is not None) == ("text" in variant, "image" in variant)
+    if output.image is not None:
+        assert output.extras["image_of"] == {"camera": "head_camera", "steps": 8}
 
 
 def test_the_spec_tells_what_runs(make: Any, checkpoint: Path) -> None:
