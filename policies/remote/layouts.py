@@ -219,6 +219,17 @@ def picture_of(thing: object, name: object) -> NDArray[np.uint8]:
     return np.ascontiguousarray(thing)
 
 
+def pictures_in(request: Mapping[str, Any]) -> dict[str, NDArray[np.uint8]]:
+    """The images of a request by their keys, nested ones with a slash; (3, H, W) ones as (H, W, 3)."""
+    found: dict[str, NDArray[np.uint8]] = {}
+    for key, value in request.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}/{name}": picture for name, picture in pictures_in(value).items()}
+        elif isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3:
+            found[key] = value.transpose(1, 2, 0) if value.shape[0] == 3 else value
+    return found
+
+
 def vector_of(thing: object, name: object) -> NDArray[np.float64]:
     """A float64 vector from the wire.
 
