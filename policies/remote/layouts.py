@@ -124,6 +124,11 @@ class RobotwinLayout:
 
     def __init__(self, env_spec: EnvSpec, dialect: Dialect, size: int | None = None) -> None:
         self.cameras = tuple(_named(env_spec, env_spec.cameras, part) for part in ("head", "left", "right"))
+        if env_spec.action.control != "joint_position":
+            raise UsageError(
+                f"preset robotwin: these policies command joints, {env_spec.name} takes {env_spec.action.control}. "
+                "Use --set env_args.action=qpos."
+            )
         joints = [key for key, spec in env_spec.state.items() if spec.dim == env_spec.action.dim]
         if len(joints) != 1:
             raise UsageError(
