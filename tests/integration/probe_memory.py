@@ -1,6 +1,6 @@
 """A policy that looks: it answers with what the expert did in the recorded frames most like the one it is shown.
 
-A genuine function of both images and the state, for the probe's tests on real simulators. Faults are planted by arguments.
+A genuine function of both images and the state, for tests on real simulators. Faults are planted by arguments.
 """
 
 from __future__ import annotations

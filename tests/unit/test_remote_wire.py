@@ -305,7 +305,7 @@ def test_addresses() -> None:
 
 
 def test_the_robotwin_preset_sends_what_openpis_aloha_inputs_take() -> None:
-    """Names, layout and order as in openpi's AlohaInputs: (3, H, W) images by three of its names, 14 numbers of state."""
+    """Names, layout and order as in openpi's AlohaInputs: (3, H, W) images by three of its names, 14 joints."""
     from mmact_eval.envs.robotwin.spec import env_spec
     from mmact_eval.suite import load_suite
 
