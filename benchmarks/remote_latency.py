@@ -6,8 +6,8 @@
 CHECKOUT is a clone of github.com/Physical-Intelligence/openpi: its server's file and its client package are loaded
 from there and run by this interpreter (or by PYTHON). PYTHON is an interpreter with the package openpi-client
 (tests/integration/test_remote_peers.py makes one); with it alone, openpi's side is a server of ours on its codec.
-Without either only our own ends are measured. All servers run on this machine, and a request is LIBERO's: two 224×224 images,
-eight numbers, a prompt. The rows take turns, so that a noisy machine is noisy for all.
+Without either only our own ends are measured. All servers run on this machine, and a request is LIBERO's: two 224×224
+images, eight numbers, a prompt. The rows take turns, so that a noisy machine is noisy for all.
 """
 
 from __future__ import annotations
