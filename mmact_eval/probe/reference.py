@@ -82,7 +82,8 @@ def phases(actions: NDArray[np.float32], action: ActionSpec) -> list[str]:
     middle = (action.low + action.high) / 2 if action.open_gripper in (action.low, action.high) else 0.5
     closed = (actions[:, columns][:, 0] > middle) != (action.open_gripper > middle)
     found = ["carry" if shut else "approach" for shut in closed]
-    for step in np.flatnonzero(closed[1:] != closed[:-1]) + 1:
+    changes: list[int] = (np.flatnonzero(closed[1:] != closed[:-1]) + 1).tolist()
+    for step in changes:
         for near in range(max(0, step - 3), min(len(actions), step + 3)):
             found[near] = "closing" if closed[step] else "opening"
     return found
