@@ -269,6 +269,7 @@ def test_phases_follow_the_gripper() -> None:
     assert {labels[step] for step in chosen} == {"approach", "closing", "carry", "opening"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["approach", "carry", "moving"]), min_size=1, max_size=40), st.integers(1, 50))
 def test_as_many_steps_are_chosen_as_there_are(labels: list[str], wanted: int) -> None:
     chosen = choose(range(len(labels)), labels, wanted)
@@ -304,6 +305,7 @@ def test_alterations_and_readings_only_rearrange(seed: int) -> None:
         np.testing.assert_allclose(np.sort(np.abs(way.of(answers)), 1), np.sort(np.abs(answers), 1))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_correlations_are_numpys_and_blind_to_scale(seed: int) -> None:
     rng = np.random.default_rng(seed)
