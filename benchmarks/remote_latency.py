@@ -1,10 +1,13 @@
 """What a policy behind a server costs over one in this process, and what our server does beside openpi's own.
 
+    python benchmarks/remote_latency.py --openpi CHECKOUT
     python benchmarks/remote_latency.py --peers PYTHON
 
-PYTHON is an interpreter with the package openpi-client (tests/integration/test_remote_peers.py makes one); without
-it only our own ends are measured. All servers run on this machine, and a request is LIBERO's: two 224×224 images,
-eight numbers, a prompt. The rows take turns, so that a noisy machine is noisy for all.
+CHECKOUT is a clone of github.com/Physical-Intelligence/openpi: its server's file and its client package are loaded
+from there and run by this interpreter (or by PYTHON). PYTHON is an interpreter with the package openpi-client
+(tests/integration/test_remote_peers.py makes one); with it alone, openpi's side is a server of ours on its codec.
+Without either only our own ends are measured. All servers run on this machine, and a request is LIBERO's: two 224×224
+images, eight numbers, a prompt. The rows take turns, so that a noisy machine is noisy for all.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +50,34 @@ def ours(protocol: str, milliseconds: float) -> Iterator[int]:
         yield int(found[1])
 
 
-@contextlib.contextmanager
-def theirs(python: str, milliseconds: float) -> Iterator[int]:
-    """A server on openpi's own code, with the same model."""
-    with _process([python, "-m", "peers.serve_openpi", str(milliseconds / 1e3), "zeros"], cwd=PEERS) as output:
-        yield int(output)
+@dataclass(frozen=True)
+class Peers:
+    """openpi's side.
+
+    Attributes:
+        python: an interpreter that can run it.
+        checkout: a clone of its repository; None for a server of ours on its codec.
+    """
+
+    python: str
+    checkout: Path | None
+
+    @contextlib.contextmanager
+    def server(self, milliseconds: float) -> Iterator[int]:
+        """openpi's server, with the same model as ours."""
+        script = ["peers.serve_openpi", str(milliseconds / 1e3), "zeros"]
+        if self.checkout is not None:
+            script = ["peers.serve_openpi_reference", str(self.checkout), str(milliseconds / 1e3)]
+        with _process([self.python, "-m", *script], cwd=PEERS) as output:
+            yield int(output)
+
+    def client(self, url: str, rounds: int) -> list[float]:
+        """Milliseconds of queries that openpi's client asks."""
+        command = [self.python, "-m", "peers.time_openpi", url.rsplit(":", 1)[1], str(rounds)]
+        package = self.checkout and self.checkout / "packages" / "openpi-client" / "src"
+        environment = {**os.environ, **({"PYTHONPATH": str(package)} if package else {})}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PEERS, env=environment)
+        return [float(word) for word in done.stdout.split()]
 
 
 @contextlib.contextmanager
@@ -135,7 +162,7 @@ def throughput(port: int, clients: int, seconds: float) -> float:
     return sum(counts) / (time.perf_counter() - start)
 
 
-def latencies(peers: str | None, rounds: int) -> None:
+def latencies(peers: Peers | None, rounds: int) -> None:
     """The table of added milliseconds."""
     env_spec = registry.env_plugin("libero").spec(load_suite(SUITE))
     with contextlib.ExitStack() as stack:
@@ -148,7 +175,7 @@ def latencies(peers: str | None, rounds: int) -> None:
             ),
         }
         if peers:
-            address = f"ws://127.0.0.1:{stack.enter_context(theirs(peers, 0))}"
+            address = f"ws://127.0.0.1:{stack.enter_context(peers.server(0))}"
             rows["our client, openpi's server (LIBERO preset)"] = openpi.make_policy(env_spec, address)
             for name, server in (("openpi's client, openpi's server", address), ("openpi's client, our server", url)):
                 rows[name] = server
@@ -156,25 +183,20 @@ def latencies(peers: str | None, rounds: int) -> None:
         for turn in range(6):
             for name, asked in rows.items():
                 if isinstance(asked, str):
-                    found = _their_client(str(peers), asked, rounds // 5)
+                    assert peers is not None
+                    found = peers.client(asked, rounds // 5)
                 else:
                     found = latency(asked, rounds // 5, turn)
                 times[name] += found if turn else []  # the first turn warms up
         for asked in rows.values():
             getattr(asked, "close", lambda: None)()
         base = np.median(times["in this process"])
-    print("| added ms a query | 10th percentile | median | 95th percentile |\n|---|---|---|---|")
+    print("| added ms a query | least | 10th percentile | median | 95th percentile |\n|---|---|---|---|---|")
     for name, values in times.items():
-        print(f"| {name} | " + " | ".join(f"{np.percentile(values, p) - base:.2f}" for p in (10, 50, 95)) + " |")
+        print(f"| {name} | " + " | ".join(f"{np.percentile(values, p) - base:.2f}" for p in (0, 10, 50, 95)) + " |")
 
 
-def _their_client(python: str, url: str, rounds: int) -> list[float]:
-    command = [python, "-m", "peers.time_openpi", url.rsplit(":", 1)[1], str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PEERS)
-    return [float(word) for word in done.stdout.split()]
-
-
-def throughputs(peers: str | None, seconds: float, clients: tuple[int, ...] = (1, 4, 16)) -> None:
+def throughputs(peers: Peers | None, seconds: float, clients: tuple[int, ...] = (1, 4, 16)) -> None:
     """The table of queries a second."""
     print("\n| model takes | server | " + " | ".join(f"{n} clients" for n in clients) + " |")
     print("|---|---|" + "---|" * len(clients))
@@ -182,7 +204,7 @@ def throughputs(peers: str | None, seconds: float, clients: tuple[int, ...] = (1
         with contextlib.ExitStack() as stack:
             servers = {"ours": stack.enter_context(ours("openpi", milliseconds))}
             if peers:
-                servers["openpi's"] = stack.enter_context(theirs(peers, milliseconds))
+                servers["openpi's"] = stack.enter_context(peers.server(milliseconds))
             rates: dict[str, list[float]] = {name: [] for name in servers}
             for number in clients:
                 for name, port in servers.items():
@@ -196,9 +218,14 @@ def main() -> None:
     parser.add_argument("--peers", default=os.environ.get("MMACT_EVAL_PEERS"), help="interpreter with openpi-client")
     parser.add_argument("--rounds", type=int, default=500, help="queries for each row of the first table")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each throughput is measured")
+    parser.add_argument("--openpi", type=Path, metavar="CHECKOUT", help="clone of openpi, whose own server is timed")
     options = parser.parse_args()
-    latencies(options.peers, options.rounds)
-    throughputs(options.peers, options.seconds)
+    if options.openpi and not (options.openpi / "src" / "openpi" / "serving").is_dir():
+        parser.error(f"{options.openpi} is no checkout of openpi: it has no src/openpi/serving.")
+    checkout = options.openpi.absolute() if options.openpi else None
+    peers = Peers(options.peers or sys.executable, checkout) if options.peers or checkout else None
+    latencies(peers, options.rounds)
+    throughputs(peers, options.seconds)
 
 
 if __name__ == "__main__":

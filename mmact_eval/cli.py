@@ -13,6 +13,7 @@ from mmact_eval.errors import MmactEvalError, did_you_mean
 
 _COMMANDS = {
     "run": "Evaluate a policy on a suite.",
+    "probe": "Find flipped images, inverted grippers and the like before a run.",
     "ablate": "Run a study: arms that differ in one thing, on the same episodes.",
     "record": "Record a policy's successes as a LeRobot data set.",
     "serve": "Serve a policy to others, in openpi's or vla-eval's protocol.",

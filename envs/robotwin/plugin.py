@@ -30,6 +30,7 @@ class RobotwinPlugin:
 
     name = "robotwin"
     extra = "robotwin"
+    reference = "robotwin-oracle"
 
     def __init__(self) -> None:
         self._driver: vulkan.Driver | None = None

@@ -37,6 +37,7 @@ class ToyPlugin:
     name = "toy"
     extra = ""
     requires: tuple[str, ...] = ()
+    reference = "toy"
 
     def tasks(self, suite: Suite) -> list[Task]:
         self._check(suite)

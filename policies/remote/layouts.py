@@ -124,6 +124,11 @@ class RobotwinLayout:
 
     def __init__(self, env_spec: EnvSpec, dialect: Dialect, size: int | None = None) -> None:
         self.cameras = tuple(_named(env_spec, env_spec.cameras, part) for part in ("head", "left", "right"))
+        if env_spec.action.control != "joint_position":
+            raise UsageError(
+                f"preset robotwin: these policies command joints, {env_spec.name} takes {env_spec.action.control}. "
+                "Use --set env_args.action=qpos."
+            )
         joints = [key for key, spec in env_spec.state.items() if spec.dim == env_spec.action.dim]
         if len(joints) != 1:
             raise UsageError(
@@ -217,6 +222,17 @@ def picture_of(thing: object, name: object) -> NDArray[np.uint8]:
         what = f"{thing.dtype} {thing.shape}" if isinstance(thing, np.ndarray) else type(thing).__name__
         raise WireError(f'image "{name}" must be (H, W, 3) uint8, not {what}')
     return np.ascontiguousarray(thing)
+
+
+def pictures_in(request: Mapping[str, Any]) -> dict[str, NDArray[np.uint8]]:
+    """The images of a request by their keys, nested ones with a slash; (3, H, W) ones as (H, W, 3)."""
+    found: dict[str, NDArray[np.uint8]] = {}
+    for key, value in request.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}/{name}": picture for name, picture in pictures_in(value).items()}
+        elif isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3:
+            found[key] = value.transpose(1, 2, 0) if value.shape[0] == 3 else value
+    return found
 
 
 def vector_of(thing: object, name: object) -> NDArray[np.float64]:

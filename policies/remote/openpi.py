@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.remote.codec import WireError, pack, unpack
-from mmact_eval.policies.remote.layouts import Layout, NativeLayout, preset
+from mmact_eval.policies.remote.layouts import Layout, NativeLayout, pictures_in, preset
 from mmact_eval.policies.remote.policy import (
     MAX_MESSAGE,
     RemotePolicy,
@@ -34,7 +35,7 @@ from mmact_eval.policies.remote.spec_wire import KEY, describe, identity, read_s
 from mmact_eval.policies.remote.websocket_link import OPEN_SECONDS, TooSlow, WebsocketLink
 from mmact_eval.policy_output import plain_data
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.types import Episode, Observation, PolicyOutput, Query
 
 _TRIES = 3
 """How often a query is asked when the connection breaks."""
@@ -101,6 +102,10 @@ class OpenpiPolicy(RemotePolicy):
         for episode in episodes:
             self._pins.pop(episode, None)
 
+    def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
+        """The images as they are sent; see `mmact_eval.protocols.Policy`."""
+        return pictures_in(self._renamed(self._layout.request(observation)))
+
     async def answer(self, query: Query) -> PolicyOutput:
         request = pack(self._request(query), "openpi")
         for attempt in range(1, _TRIES + 1):
@@ -154,6 +159,9 @@ class OpenpiPolicy(RemotePolicy):
         request = self._layout.request(query.observation)
         if self.native:
             return {**request, KEY: {"episode": identity(query.episode), "index": query.index}}
+        return self._renamed(request)
+
+    def _renamed(self, request: Mapping[str, Any]) -> dict[str, Any]:
         renamed = {self._rename.get(key, key): value for key, value in request.items()}
         return {key: value for key, value in renamed.items() if key is not None}
 

@@ -16,7 +16,7 @@ from mmact_eval.policies.remote import json_numpy
 from mmact_eval.policies.remote.codec import WireError
 from mmact_eval.policies.remote.http_link import HttpFailed, HttpLink
 from mmact_eval.policies.remote.images import centre_crop, jpeg_round_trip, lanczos3
-from mmact_eval.policies.remote.layouts import LiberoLayout
+from mmact_eval.policies.remote.layouts import LiberoLayout, pictures_in
 from mmact_eval.policies.remote.policy import MAX_MESSAGE, RemotePolicy, first_contact, positive, urls
 from mmact_eval.policies.remote.pool import Lost, Pool
 from mmact_eval.specs import EnvSpec, PolicySpec
@@ -56,6 +56,10 @@ class OpenvlaPolicy(RemotePolicy):
                 if attempt == _TRIES:
                     raise
         raise AssertionError("unreachable")
+
+    def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
+        """The images as they are sent; see `mmact_eval.protocols.Policy`."""
+        return pictures_in(self.message(observation))
 
     async def hang_up(self) -> None:
         await self._pool.close()

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.remote.codec import WireError
-from mmact_eval.policies.remote.layouts import Layout, NativeLayout, preset
+from mmact_eval.policies.remote.layouts import Layout, NativeLayout, pictures_in, preset
 from mmact_eval.policies.remote.openpi import ServerFailed, output_of
 from mmact_eval.policies.remote.policy import (
     MAX_MESSAGE,
@@ -32,7 +33,7 @@ from mmact_eval.policies.remote.vla_eval_wire import Message, check_version, dec
 from mmact_eval.policies.remote.websocket_link import OPEN_SECONDS, TooSlow, WebsocketLink
 from mmact_eval.policy_output import plain_data
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.types import Episode, Observation, PolicyOutput, Query
 
 _SESSIONS = 64
 
@@ -126,6 +127,10 @@ class VlaEvalPolicy(RemotePolicy):
     def reset(self, episodes: Sequence[Episode]) -> None:
         """Their sessions end."""
         self.loop.run(self._end(episodes))
+
+    def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
+        """The images as they are sent; see `mmact_eval.protocols.Policy`."""
+        return pictures_in(self._layout.request(observation))
 
     async def answer(self, query: Query) -> PolicyOutput:
         try:

@@ -302,3 +302,30 @@ def test_addresses() -> None:
     for wrong in ("a:1", "ws://", "ws://a:port", "http://a:1", "", 7):
         with pytest.raises(UsageError):
             urls("p", wrong, ("ws", "wss"))
+
+
+def test_the_robotwin_preset_sends_what_openpis_aloha_inputs_take() -> None:
+    """Names, layout and order as in openpi's AlohaInputs: (3, H, W) images by three of its names, 14 joints."""
+    from mmact_eval.envs.robotwin.spec import env_spec
+    from mmact_eval.suite import load_suite
+
+    env = env_spec(load_suite("robotwin-smoke"))
+    rng = np.random.default_rng(0)
+    taken = {camera: rng.integers(1, 256, (*size, 3), dtype=np.uint8) for camera, size in env.cameras.items()}
+    joints = np.arange(14.0)
+    seen = Observation(taken, {"joint_action": joints, "endpose": np.zeros(16)}, "put it there")
+    layout = preset("auto", env, "openpi")
+    request = layout.request(seen)
+    assert set(request) == {"images", "state", "prompt"}
+    assert list(request["images"]) == ["cam_high", "cam_left_wrist", "cam_right_wrist"]
+    np.testing.assert_array_equal(request["state"], joints)
+    for name, camera in zip(request["images"], ("head_camera", "left_camera", "right_camera"), strict=True):
+        picture = request["images"][name]
+        assert (picture.shape, picture.dtype) == ((3, 224, 224), np.uint8)
+        expected = images.resize_with_pad(taken[camera], 224, 224)
+        np.testing.assert_array_equal(picture.transpose(1, 2, 0), expected)
+        assert not picture[:, :28].any()  # 320 × 240: black above and below
+        assert picture[:, 28:196].all()
+    assert layout.replan == 50
+    with pytest.raises(UsageError, match="action=qpos"):
+        preset("auto", replace(env, action=replace(env.action, control="ee_pose", dim=16)), "openpi")

@@ -1,0 +1,126 @@
+"""Makes the reference from a data set that `mmact-eval record` has made, instead of letting the expert play."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.errors import UsageError
+from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference, choose, phases
+from mmact_eval.recording.layout import INTENDED_ACTION, Layout, image_column
+from mmact_eval.specs import EnvSpec
+from mmact_eval.suite import Suite
+from mmact_eval.types import Episode, Observation
+
+_MOST = 24
+"""Episodes used at most: more tell little more and cost queries."""
+
+_DECISIVE = ("rotation", "resolution", "cameras")
+
+
+def read_reference(folder: Path, suite: Suite, env: EnvSpec, frames: int, episodes: int | None = None) -> Reference:
+    """Frames of a recorded data set.
+
+    Args:
+        folder: the data set.
+        suite: whose episodes it must hold, under whose image settings.
+        env: the suite's.
+        frames: of each episode.
+        episodes: how many are used, spread over the data set; None for as many as are useful.
+
+    Raises:
+        UsageError: there is no such data set, it is damaged, or it does not fit.
+    """
+    try:
+        from mmact_eval.recording import dataset
+    except ImportError as error:
+        raise UsageError("--data reads Parquet files: pip install 'mmact-eval[record]'") from error
+    recorded = dataset.read(folder)  # says what is wrong with a folder that is none of ours
+    _check(recorded.about, folder, suite)
+    try:
+        rows = _episodes(folder)
+        count = min(len(rows), episodes or _MOST)
+        picked = [rows[round(place)] for place in np.linspace(0, len(rows) - 1, count)]
+        found = [frame for row in picked for frame in _frames(folder, row, env, frames)]
+    except (OSError, KeyError, ValueError, TypeError, IndexError, StopIteration) as error:
+        raise UsageError(f"the data set {folder} is damaged: {type(error).__name__}: {error}.") from error
+    return Reference(tuple(found), f"{count} of {len(rows)} demonstrations in {folder}")
+
+
+def _check(about: Mapping[str, Any], folder: Path, suite: Suite) -> None:
+    recorded = about["fingerprint"]
+    name = recorded.get("suite", {}).get("name")
+    if name != suite.name:
+        raise UsageError(f"the data set {folder} was recorded on suite {name}, not on {suite.name}.")
+    protocol = suite.protocol.model_dump(mode="json")
+    for key in _DECISIVE:
+        before = recorded.get("protocol", {}).get(key, protocol[key])
+        if before != protocol[key]:
+            raise UsageError(
+                f"the data set {folder} was recorded with protocol.{key}={before}, not {protocol[key]}, so its images "
+                f"are not what the policy would get; use --set protocol.{key}={before}, or leave --data out."
+            )
+
+
+def _episodes(folder: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = []
+    for file in sorted((folder / "meta" / "episodes").glob("*/*.parquet")):
+        rows += pq.read_table(file).to_pylist()
+    return rows
+
+
+def _frames(folder: Path, row: Mapping[str, Any], env: EnvSpec, wanted: int) -> list[Frame]:
+    import pyarrow.parquet as pq
+
+    info = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))
+    place = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
+    index = row["episode_index"]
+    table = pq.read_table(folder / info["data_path"].format(**place), filters=[("episode_index", "==", index)])
+    table = table.sort_by("frame_index")
+    actions = np.array(table[INTENDED_ACTION].to_pylist(), np.float32)
+    labels = phases(actions, env.action)
+    steps = choose(range(0, len(actions) - SHORTEST + 1, 2), labels, wanted)
+    layout = Layout.of(env, "png")
+    columns = {column: np.array(table[column].to_pylist(), np.float64) for column in layout.states}
+    images = {camera: _images(folder, info, row, table, camera, steps) for camera in env.cameras}
+    episode = Episode(*(row[f"mmact_eval/{name}"] for name in ("suite", "task", "init_state", "seed")))
+    instruction = row["tasks"][0]
+    found = []
+    for number, step in enumerate(steps):
+        state: dict[str, NDArray[np.float64]] = {}
+        for column, keys in layout.states.items():
+            ends = np.cumsum([layout.state_dims[key] for key in keys])
+            state.update(zip(keys, np.split(columns[column][step].reshape(-1), ends[:-1]), strict=True))
+        seen = Observation({camera: taken[number] for camera, taken in images.items()}, state, instruction)
+        found.append(Frame(episode, step, labels[step], seen, actions[step : step + HORIZON]))
+    return found
+
+
+def _images(
+    folder: Path, info: Mapping[str, Any], row: Mapping[str, Any], table: Any, camera: str, steps: list[int]
+) -> list[NDArray[np.uint8]]:
+    """A camera's pictures at these steps, from the data files or from a video."""
+    import imageio.v3 as iio
+
+    column = image_column(camera)
+    if info["features"][column]["dtype"] == "image":
+        cells = table[column].to_pylist()
+        return [np.asarray(iio.imread(io.BytesIO(cells[step]["bytes"]), extension=".png"), np.uint8) for step in steps]
+    place = {"chunk_index": row[f"videos/{column}/chunk_index"], "file_index": row[f"videos/{column}/file_index"]}
+    file = folder / info["video_path"].format(video_key=column, **place)
+    first = round(row[f"videos/{column}/from_timestamp"] * info["fps"])
+    wanted, found = {first + step: number for number, step in enumerate(steps)}, [np.zeros(0, np.uint8)] * len(steps)
+    for number, picture in enumerate(iio.imiter(file, plugin="FFMPEG")):
+        if number in wanted:
+            found[wanted[number]] = np.ascontiguousarray(picture)
+        if number >= max(wanted):
+            return found
+    raise ValueError(f"{file.name} ends before frame {max(wanted)}")

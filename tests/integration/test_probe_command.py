@@ -1,0 +1,55 @@
+"""The probe as a command, on the toy and on the real LIBERO."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MEMORY = f"{Path(__file__).parent / 'probe_memory.py'}:Memory"
+
+
+def run(tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "mmact_eval", "probe", "--json", "--out", str(tmp_path / "out"), *options]
+    environment = {**os.environ, "MMACT_EVAL_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_policy_that_knows_nothing_gives_no_alarm(tmp_path: Path) -> None:
+    code, report = run(tmp_path, "--suite", "toy", "--policy", "random", "--policy-args", "cameras=all")
+    assert code == 0
+    assert report["episodes"] >= 12
+    assert (tmp_path / "out" / "sheet.png").stat().st_size
+    assert json.loads((tmp_path / "out" / "probe.json").read_text()) == report
+
+
+def test_ground_truth_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mmact_eval", "probe", "--suite", "toy", "--policy", "toy"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "ground truth" in done.stderr
+
+
+@pytest.mark.libero
+@pytest.mark.slow
+def test_errors_planted_into_a_policy_on_libero_are_named(tmp_path: Path) -> None:
+    few = ["--suite", "libero-object", "--tasks", "0-1", "--frames", "12"]
+    run(tmp_path, *few, "--episodes", "8", "--policy", "noop", "--policy-args", "cameras=all")  # plays the episodes
+    frames = next((tmp_path / "cache" / "probe").glob("libero-object-*")) / "frames"
+    memory = ["--episodes", "4", "--policy", MEMORY, "--policy-args", f"frames={frames}", "--policy-args", "first=4"]
+    assert run(tmp_path, *few, *memory)[0] == 0
+    for planted, named in (
+        ("turned", "orientation of images"),
+        ("swapped", "order of cameras"),
+        ("inverted", "direction of the gripper"),
+    ):
+        code, report = run(tmp_path, *few, *memory, "--policy-args", f"{planted}=true")
+        assert code == 1
+        assert [f["name"] for f in report["findings"] if f["verdict"] == "fault"] == [named]
