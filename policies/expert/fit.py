@@ -20,7 +20,7 @@ from mmact_eval.policies.expert.world import Predicate, Region, World
 
 _ALL_GRASPS, _GRASPS, _APART = 60, 10, 0.03
 """Grasps looked at, those combined with poses, and how different those have to be: metres, or radians / 10."""
-_ALL_PARTS, _PARTS, _PARTS_APART, _THIN = 400, 12, 0.06, 0.03
+_ALL_PARTS, _PARTS, _PARTS_APART, _THIN = 400, 12, 0.06, 0.02
 """The same for handles and rims. They are that thin (m); what is thicker is a corner, and would turn in the hand."""
 _TIPPED = 0.2
 """Radians from upright at which an object may fall over when it is let go of."""

@@ -14,16 +14,19 @@ from mmact_eval.policies.expert.world import Region, World
 
 _SHARE, _STEPS = 0.7, 5
 """The object's root body stays within that share of its region, and is tried on a grid of so many lines."""
-_ROOM = 0.008
-"""What (m) is kept free around the object on its way down."""
+_ROOMS = ((0.008, 0.0), (0.003, 0.02))
+"""What (m) is kept free around the object on its way down, and what that costs, in metres aside."""
 _TURNS = (0.0, np.pi / 4.0, -np.pi / 4.0, np.pi / 2.0, -np.pi / 2.0)
+_WALLS, _OVER, _TURN = 10.0, 0.005, 0.1
+"""What a metre over the region's sides costs, in metres aside, and from where on it counts; what a radian costs."""
 _VERTICAL = np.array([0.0, 0.0, 1.0])
 
 
 def roomy_spot(world: World, held: str, placement: Placement, region: Region, rotation: Array) -> tuple[Array, float]:
     """A spot (2,) near that of `placement` where both hand and object can come down, and how far to turn them first.
 
-    The nearest spot without a turn is best. If there is none at all, that of `placement` stays as it is.
+    What sticks out over the region's sides may land on a wall, so that is avoided first; then the nearest spot without a
+    turn is best. If there is none at all, that of `placement` stays as it is.
 
     Args:
         region: in which the object's root body is to be.
@@ -39,17 +42,24 @@ def roomy_spot(world: World, held: str, placement: Placement, region: Region, ro
         beside = np.any((most[:, :2] < middle - half) | (least[:, :2] > middle + half), axis=1)
         return bool((beside | (most[:, 2] < placement.bottom)).all())
 
+    found: list[tuple[float, int, Array, float, float]] = []
     for turn in _TURNS:
         turning = axis_rotation(_VERTICAL, turn)
-        offset = turning @ (hand - body)
         middle = turning @ ((low + high) / 2.0 - body)
-        half = (np.abs(turning) @ (high - low) / 2.0)[:2] + _ROOM
+        half = (np.abs(turning) @ (high - low) / 2.0)[:2]
         for spot in _spots(placement.spot, region):
-            site = np.array([*(spot + offset[:2]), height])
-            if shortfall(site, turning @ rotation, world.robot.base) > 0.0:
-                continue
-            if object_is_free(spot + middle[:2], half) and hand_is_free(world, site, turning @ rotation, held):
-                return spot, turn
+            beyond = float((np.abs(spot + middle[:2] - region.position[:2]) + half - region.extent[:2]).max())
+            cost = _WALLS * max(0.0, beyond - _OVER) + abs(turn) * _TURN + float(np.linalg.norm(spot - placement.spot))
+            found += [(cost + more, len(found), spot, turn, room) for room, more in _ROOMS]
+    for _, _, spot, turn, room in sorted(found, key=lambda each: each[:2]):
+        turning = axis_rotation(_VERTICAL, turn)
+        middle = turning @ ((low + high) / 2.0 - body)
+        half = (np.abs(turning) @ (high - low) / 2.0)[:2] + room
+        site = np.array([*(spot + (turning @ (hand - body))[:2]), height])
+        if shortfall(site, turning @ rotation, world.robot.base) > 0.0:
+            continue
+        if object_is_free(spot + middle[:2], half) and hand_is_free(world, site, turning @ rotation, held):
+            return spot, turn
     return placement.spot, 0.0
 
 
