@@ -25,8 +25,8 @@ _VERTICAL = np.array([0.0, 0.0, 1.0])
 def roomy_spot(world: World, held: str, placement: Placement, region: Region, rotation: Array) -> tuple[Array, float]:
     """A spot (2,) near that of `placement` where both hand and object can come down, and how far to turn them first.
 
-    What sticks out over the region's sides may land on a wall, so that is avoided first; then the nearest spot without a
-    turn is best. If there is none at all, that of `placement` stays as it is.
+    What sticks out over the region's sides may land on a wall, so that is avoided first; then the nearest spot without
+    a turn is best. If there is none at all, that of `placement` stays as it is.
 
     Args:
         region: in which the object's root body is to be.
