@@ -1,4 +1,4 @@
-"""For all tests: run folders made by hand; and a property must hold on a busy machine, so Hypothesis measures no time."""
+"""For all tests: run folders made by hand; and properties hold on busy machines, so Hypothesis measures no time."""
 
 from __future__ import annotations
 
