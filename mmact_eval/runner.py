@@ -63,19 +63,24 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
             except MmactEvalError as error:
                 runs.pop(name, None)
                 outcomes[name] = error
-        with Progress({name: (len(run.planned), run.finished) for name, run in runs.items()}) as progress:
-            for name, run in runs.items():
-                run.progress = progress.of(name)
-                for warning in run.warnings:
-                    run.progress.say(f"warning: {warning}")
-            engine = LocalEngine(arms, next(iter(requests.values())).options)
-            engine.run()
-        for (name, run), problem, report in zip(runs.items(), engine.problems, engine.reports, strict=True):
-            try:
-                outcomes[name] = problem or run.outcome(report)
-            except MmactEvalError as error:
-                outcomes[name] = error
+        if runs:
+            _run(runs, LocalEngine(arms, next(iter(requests.values())).options), outcomes)
     return {name: outcomes[name] for name in requests}
+
+
+def _run(runs: Mapping[str, OpenRun], engine: LocalEngine, outcomes: dict[str, RunOutcome | MmactEvalError]) -> None:
+    """Let the engine run its arms, which are these runs, and note what each came to."""
+    with Progress({name: (len(run.planned), run.finished) for name, run in runs.items()}) as progress:
+        for name, run in runs.items():
+            run.progress = progress.of(name)
+            for warning in run.warnings:
+                run.progress.say(f"warning: {warning}")
+        engine.run()
+    for (name, run), problem, report in zip(runs.items(), engine.problems, engine.reports, strict=True):
+        try:
+            outcomes[name] = problem or run.outcome(report)
+        except MmactEvalError as error:
+            outcomes[name] = error
 
 
 def same_policy(request: RunRequest) -> str:

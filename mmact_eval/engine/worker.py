@@ -122,9 +122,9 @@ def _run(pipe: Connection, arm: ArmConfig, job: Job, cache: EnvCache) -> Episode
 
 
 def _print_to(file: str) -> None:
-    """Send what the process prints to a file, C libraries included."""
+    """Send what the process prints to a file, C libraries included; where that cannot be opened, nothing changes."""
     sys.stdout.flush()
-    with open(file, "ab") as log_file:
+    with contextlib.suppress(OSError), open(file, "ab") as log_file:
         os.dup2(log_file.fileno(), 1)
         os.dup2(log_file.fileno(), 2)
 
