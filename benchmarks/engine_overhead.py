@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mmact_eval.engine.local import EngineOptions, LocalEngine
+from mmact_eval.engine.local import EngineArm, EngineOptions, LocalEngine
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
@@ -50,10 +50,13 @@ def measure(workers: int, policy_seconds: float, step_seconds: float, size: int,
     planned = [Episode("toy", "hard", k % 20, k // 20) for k in range(episodes)]
     results: list[EpisodeResult] = []
     with tempfile.TemporaryDirectory() as folder:
-        engine = LocalEngine(suite, policy, EngineOptions(workers=workers, log_folder=folder))
         started: list[float] = []
-        engine._on_ready = lambda prepared: started.append(time.perf_counter())
-        engine.run(planned, results.append)
+        arm = EngineArm(
+            suite, policy, planned, results.append, on_ready=lambda _: started.append(time.perf_counter()),
+            log_folder=folder,
+        )  # fmt: skip
+        engine = LocalEngine([arm], EngineOptions(workers=workers))
+        engine.run()
     seconds = time.perf_counter() - started[0]
     queries = sum(result.queries for result in results)
     # The first query of an episode waits for nothing else, but the very first warms everything up.
@@ -65,7 +68,7 @@ def measure(workers: int, policy_seconds: float, step_seconds: float, size: int,
         "policy_ms": 1000 * policy_seconds,
         "queries": queries,
         "queries_per_second": queries / seconds,
-        "mean_batch": engine.report.queries / max(1, engine.report.batches),
+        "mean_batch": engine.reports[0].queries / max(1, engine.reports[0].batches),
         "overhead_ms": 1000 * float(np.median(overhead)),
     }
 

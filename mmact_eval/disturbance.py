@@ -1,10 +1,10 @@
 """Something happens to the scene in the middle of an episode: what does it cost not to look?
 
 A policy that executes long chunks acts on an old picture of the world. To see what that costs, the world must change
-while a chunk is executed, at the same moment and in the same way whatever is evaluated. So the step and the direction
-follow from the episode (not from queries or chunks), and arms that differ in the policy or the replan interval alone
-meet the same disturbance. It is part of the protocol, hence of the fingerprint; environments carry it out
-(`Env.disturb`).
+while a chunk is executed, at the same moment and as far as possible in the same way whatever is evaluated. So the step,
+the distance and the direction that is tried first follow from the episode (not from queries or chunks). What the robot
+has done by then differs between arms, and where it blocks that direction the environment may choose another. A
+disturbance is part of the protocol, hence of the fingerprint; environments carry it out (`Env.disturb`).
 
 It is made just before a step is executed, so even a policy that is asked at every step acts once on what it saw before.
 """

@@ -1,8 +1,9 @@
-"""Progress for people: a bar with the live success rate and the time left; quiet when nobody watches a terminal."""
+"""Progress for people: a bar with live success rates and the time left; quiet when nobody watches a terminal."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TextIO
 
@@ -12,22 +13,20 @@ from mmact_eval.types import EpisodeResult
 
 
 class Progress:
-    """Counts results as they come. Use as a context manager."""
+    """One bar for one run or several. Use as a context manager."""
 
-    def __init__(self, total: int, done: list[EpisodeResult], stream: TextIO | None = None) -> None:
+    def __init__(self, runs: Mapping[str, tuple[int, Sequence[EpisodeResult]]], stream: TextIO | None = None) -> None:
         """
         Args:
-            total: episodes of the run, finished ones included.
-            done: results that were there already.
+            runs: by name, how many episodes there are, finished ones included, and the results that were there
+                already. A run alone is shown without its name.
             stream: where the bar goes; standard error if None.
         """
         self._stream = stream or sys.stderr
-        self._successes = sum(result.outcome == "success" for result in done)
-        self._completed = sum(result.outcome != "error" for result in done)
-        self._errors = 0
+        self._runs = {name: ArmProgress(self, name * (len(runs) > 1), done) for name, (_, done) in runs.items()}
         self._bar = tqdm(
-            total=total,
-            initial=len(done),
+            total=sum(total for total, _ in runs.values()),
+            initial=sum(len(done) for _, done in runs.values()),
             unit="ep",
             file=self._stream,
             disable=not self._stream.isatty(),
@@ -41,16 +40,52 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self._bar.close()
 
-    def update(self, result: EpisodeResult) -> None:
+    def of(self, name: str) -> ArmProgress:
+        """A run's part of the bar."""
+        return self._runs[name]
+
+    def advance(self) -> None:
         """One more episode is over."""
-        self._successes += result.outcome == "success"
-        self._completed += result.outcome != "error"
-        self._errors += result.outcome == "error"
-        rate = f"{100 * self._successes / self._completed:.1f} %" if self._completed else "–"
-        errors = f", {self._errors} errors" if self._errors else ""
-        self._bar.set_postfix_str(f"success {rate} ({self._successes}/{self._completed}{errors})", refresh=False)
+        self._bar.set_postfix_str(", ".join(run.told for run in self._runs.values()), refresh=False)
         self._bar.update()
 
     def say(self, text: str) -> None:
         """Print a line without breaking the bar."""
         self._bar.write(text, file=self._stream)
+
+
+class ArmProgress:
+    """Counts one run's results as they come."""
+
+    def __init__(self, whole: Progress, name: str, done: Sequence[EpisodeResult]) -> None:
+        """
+        Args:
+            whole: the bar.
+            name: how the run is told from others, "" if there are none.
+            done: results that were there already.
+        """
+        self._whole = whole
+        self._name = name
+        self._successes = sum(result.outcome == "success" for result in done)
+        self._completed = sum(result.outcome != "error" for result in done)
+        self._errors = 0
+
+    @property
+    def told(self) -> str:
+        """The success rate so far in words; of one run among several only the rate."""
+        rate = f"{100 * self._successes / self._completed:.1f} %" if self._completed else "–"
+        errors = f", {self._errors} errors" if self._errors else ""
+        if self._name:
+            return f"{self._name} {rate}" + (f" ({errors[2:]})" if errors else "")
+        return f"success {rate} ({self._successes}/{self._completed}{errors})"
+
+    def update(self, result: EpisodeResult) -> None:
+        """One more episode is over."""
+        self._successes += result.outcome == "success"
+        self._completed += result.outcome != "error"
+        self._errors += result.outcome == "error"
+        self._whole.advance()
+
+    def say(self, text: str) -> None:
+        """Print a line without breaking the bar."""
+        self._whole.say(f"{self._name}: {text}" if self._name else text)

@@ -25,7 +25,9 @@ class Policy(Protocol):
     """A whole model behind two methods, batched from the start.
 
     A policy may keep state per episode (key: `Query.episode`), never across episodes, and draws randomness only
-    from `Query.rng` or a seed derived from it. Optional attributes, asked for once a run:
+    from `Query.rng` or a seed derived from it. One policy may serve several arms of a study, whose suites differ in
+    what it does not hear of; an episode is never under way in two of them at once, and `reset` comes between. Optional
+    attributes, asked for once a run (of each arm):
 
     - ``covers(suite, episodes)``: those of the planned episodes that the policy can act in; the run is restricted to
       them. May raise a UsageError that says why it fits none.
@@ -211,7 +213,11 @@ class EnvPlugin(Protocol):
         ...
 
     def make(self, suite: Suite, task: Task, needs: Needs) -> Env:
-        """Build the environment of a task (may take seconds)."""
+        """Build the environment of a task (may take seconds).
+
+        It may serve several arms of a study, whose protocols differ in what it does not see to. `max_steps` is then
+        the largest of theirs, and the rollout loop ends an episode earlier: nothing but ``truncated`` may depend on it.
+        """
         ...
 
     def versions(self) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from mmact_eval.command_values import parse_value
 from mmact_eval.errors import Stopped, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from mmact_eval.engine.local import EngineOptions
+    from mmact_eval.engine.options import EngineOptions
     from mmact_eval.runner import RunRequest
 
 
@@ -130,7 +130,7 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
     Raises:
         UsageError: a value makes no sense.
     """
-    from mmact_eval.engine.local import EngineOptions
+    from mmact_eval.engine.options import EngineOptions
 
     if not math.isfinite(given["policy_timeout"]):
         raise UsageError("--policy-timeout must be a number of seconds.")

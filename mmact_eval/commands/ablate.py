@@ -32,6 +32,9 @@ The same command goes on where it stopped. Exit code: 0 done, 1 an arm failed or
 @click.option("--arms", metavar="A,B", help="Only these arms; the report shows all that have results.  [default: all]")
 @click.option("--until-decided", is_flag=True,
               help="Stop an arm once it is clearly better or worse than the baseline.")  # fmt: skip
+@click.option("--together", type=click.Choice(["same-policy", "all", "none"]), default="same-policy", show_default=True,
+              help="Which arms share the workers: those of one policy with the same arguments (one copy of it in "
+                   "memory), all (every arm's policy in memory at once), or none (arm by arm).")  # fmt: skip
 @pick_options("config", "tasks", "episodes", "policy_args", "workers", "max_batch", "overrides", "retries",
               "policy_timeout", "cached_envs")  # fmt: skip
 @click.option(
@@ -47,6 +50,7 @@ def command(
     study: str,
     arms: str | None,
     until_decided: bool,
+    together: Any,
     out: Path | None,
     formats: str,
     against: str | None,
@@ -70,7 +74,7 @@ def command(
     planned = plan(file, asked, out)
     wanted = _known_formats(formats)
     try:
-        outcomes = run_study(planned, until_decided, lambda text: click.echo(text, err=True))
+        outcomes = run_study(planned, until_decided, lambda text: click.echo(text, err=True), together)
     except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
     return _tell(study_report(planned, outcomes, model), outcomes, planned.folder, wanted)

@@ -13,8 +13,10 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from types import FrameType
 
+from mmact_eval.engine.log_file import LogFile
 from mmact_eval.engine.messages import Answer
 from mmact_eval.errors import PolicyContractError, PolicyFailure, RunAborted, SomeQueriesFailed
 from mmact_eval.policy_output import plain_output
@@ -34,21 +36,26 @@ class PolicyBatcher:
     Attributes:
         batches: how many batches have been answered.
         answered: how many queries.
+        waits_since: `time.monotonic` when a query began to wait for the next batch.
     """
 
-    def __init__(self, policy: Policy, max_batch: int, timeout: float) -> None:
+    def __init__(self, policy: Policy, max_batch: int, timeout: float, log_file: str = "") -> None:
         """
         Args:
             policy: answers.
             max_batch: most queries in one `act` call.
             timeout: seconds an `act` call may take.
+            log_file: where the package's log goes while the policy is called; "" to leave it alone.
         """
         self._policy = policy
         self._max_batch = max_batch
         self._timeout = timeout
+        self._log = LogFile(log_file)
         self._waiting: deque[tuple[Query, Callable[[Answer], None]]] = deque()
+        self._refusal = ""
         self.batches = 0
         self.answered = 0
+        self.waits_since = 0.0
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -59,12 +66,23 @@ class PolicyBatcher:
         Raises:
             PolicyHung: it did not return in time. Exceptions of the policy pass through.
         """
-        with _deadline(self._timeout):
+        with self._log, _deadline(self._timeout):
             self._policy.reset([episode])
 
     def submit(self, query: Query, reply: Callable[[Answer], None]) -> None:
         """Queue a query; `reply` is called with the answer by `answer_batch`."""
+        if self._refusal:
+            reply(Answer(None, error=self._refusal))
+            return
+        if not self._waiting:
+            self.waits_since = time.monotonic()
         self._waiting.append((query, reply))
+
+    def refuse(self, why: str) -> None:
+        """From now on every query, and those that wait, are answered with this error."""
+        self._refusal = why
+        while self._waiting:
+            self._waiting.popleft()[1](Answer(None, error=why))
 
     def withdraw(self, episode: Episode) -> None:
         """Forget an episode's waiting query: its worker is gone."""
@@ -77,15 +95,18 @@ class PolicyBatcher:
         `SomeQueriesFailed` is not.
 
         Raises:
-            PolicyHung: `act` did not return in time.
+            PolicyHung: `act` did not return in time; its queries wait still.
         """
-        batch = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
+        batch = list(islice(self._waiting, self._max_batch))
         if not batch:
             return
-        queries = [query for query, _ in batch]
         self.batches += 1
         self.answered += len(batch)
-        answers = self._act(queries)
+        with self._log:
+            answers = self._act([query for query, _ in batch])
+        for _ in batch:
+            self._waiting.popleft()
+        self.waits_since = time.monotonic()
         for (_, reply), answer in zip(batch, answers, strict=True):
             reply(answer)
 

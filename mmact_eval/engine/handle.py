@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mmact_eval.engine.messages import Stop, WorkerConfig
-from mmact_eval.types import Episode
+from mmact_eval.engine.scheduler import Job, Place
 
 _BUILD_SECONDS = 600.0
 """What building an environment may take, on top of the episode's limit: import, model compilation, first rendering."""
@@ -25,9 +25,9 @@ _START = "import sys; sys.path[:] = filter(None, sys.path); from mmact_eval.engi
 
 @dataclass
 class Assignment:
-    """An episode in a worker's hands, and which attempt this is."""
+    """A job in a worker's hands, and which attempt this is."""
 
-    episode: Episode
+    job: Job
     attempt: int
 
 
@@ -37,15 +37,15 @@ class WorkerHandle:
     Attributes:
         config: what it was started with; `config.number` names it.
         pipe: the engine's end of the pipe.
-        assignment: the episode it works on, if any.
-        open_tasks: tasks whose environments it has open, the most recently used last.
+        assignment: the job it works on, if any.
+        open_places: what it has environments of, the most recently used last.
         ready: whether it has said that it can work.
     """
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
         self.assignment: Assignment | None = None
-        self.open_tasks: tuple[str, ...] = ()
+        self.open_places: tuple[Place, ...] = ()
         self.ready = False
         ours, theirs = socket.socketpair()
         with theirs:
@@ -66,9 +66,9 @@ class WorkerHandle:
         the parent's main script is not run again.
         """
         command = [sys.executable, "-c", _START, str(descriptor)]
-        if not config.log_file:
+        if not config.log_file():
             return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
-        with open(config.log_file, "ab") as log:
+        with open(config.log_file(), "ab") as log:
             return subprocess.Popen(
                 command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )

@@ -1,150 +1,113 @@
-"""The local engine: worker processes on this machine, one policy in this process.
+"""The local engine: worker processes on this machine, policies in this process.
 
 One thread, one loop: hear what workers say, answer the queries that wait as one batch, hand out episodes, look after
 the clock. Whatever a worker is doing, the others and the policy go on.
+
+It runs one arm, or several over the same workers: a worker stays with the environment it has open while any arm has
+episodes for it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing.connection
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.error_watch import ErrorWatch
+from mmact_eval.engine.arms import EngineArm, RunningArm, worlds_of
+from mmact_eval.engine.batcher import PolicyHung
 from mmact_eval.engine.handle import Assignment, WorkerHandle
 from mmact_eval.engine.hard_deadline import HardDeadline
 from mmact_eval.engine.messages import Answer, Ask, Building, Built, Done, Failed, Ready, Run, WorkerConfig
-from mmact_eval.engine.scheduler import RoundsQueue, TaskQueue
+from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.engine.scheduler import JobQueue, rounds_of
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
-from mmact_eval.plan import in_turns
-from mmact_eval.protocols import Needs, Observer, Policy
-from mmact_eval.suite import Suite
-from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.types import EpisodeResult
+
+__all__ = ["EngineArm", "EngineOptions", "EngineReport", "LocalEngine"]
 
 log = logging.getLogger(__name__)
 
 
 _STARTS = 3
-"""How many worker processes in a row may fail to start before the run stops."""
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """How to run; none of it changes a result.
-
-    Attributes:
-        workers: worker processes.
-        max_batch: most queries the policy gets at once.
-        retries: how often an episode that ended in an error is tried again in a fresh worker.
-        policy_timeout: seconds the policy may take for a batch.
-        cached_envs: environments each worker keeps open.
-        turn: after so many of its episodes a task makes room for the next; 0: the tasks come one after another.
-        max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
-        log_folder: where workers' output goes; "" to leave it alone.
-    """
-
-    workers: int = 1
-    max_batch: int = 32
-    retries: int = 1
-    policy_timeout: float = 600.0
-    cached_envs: int = 1
-    turn: int = 0
-    max_errors_in_a_row: int = 5
-    log_folder: str = ""
-
-
-@dataclass
-class EngineReport:
-    """What the engine can say about itself afterwards.
-
-    Attributes:
-        prepared: what the workers chose (GL backend, device), by worker number.
-        peak_memory_mib: the most memory each worker has had.
-        restarts: how many workers were replaced.
-        given_up: tasks given up because of errors, and how many of their episodes were not tried.
-        batches, queries: how often the policy was called, and about how many queries.
-    """
-
-    prepared: dict[int, dict[str, str]] = field(default_factory=dict)
-    peak_memory_mib: dict[int, float] = field(default_factory=dict)
-    restarts: int = 0
-    given_up: dict[str, int] = field(default_factory=dict)
-    batches: int = 0
-    queries: int = 0
+"""How many worker processes in a row may fail to start before everything stops."""
 
 
 class LocalEngine:
-    """Runs episodes on worker processes of this machine."""
+    """Runs episodes of one or several arms on worker processes of this machine."""
 
-    def __init__(
-        self,
-        suite: Suite,
-        policy: Policy,
-        options: EngineOptions,
-        observers: Sequence[Callable[[], Observer]] = (),
-        on_ready: Callable[[Mapping[str, str]], None] | None = None,
-        watched: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, arms: Sequence[EngineArm], options: EngineOptions) -> None:
         """
         Args:
-            suite: what is evaluated; its environment plug-in is loaded in the workers.
-            policy: answers in this process.
+            arms: what to run, all in environments of one plug-in.
             options: how to run.
-            observers: picklable; each makes an observer for an episode, in the worker.
-            on_ready: told once what a worker chose (GL backend); may raise to stop the run.
-            watched: cameras that the observers look at; the policy sees its own alone.
         """
-        self._suite = suite
-        self._policy = policy
+        numbers, self._worlds = worlds_of(arms)
         self._options = options
-        self._observers = tuple(observers)
-        self._on_ready = on_ready
-        self._cameras = tuple(dict.fromkeys((*policy.spec.cameras, *watched)))
-        self._batcher = PolicyBatcher(policy, options.max_batch, options.policy_timeout)
+        self._arms = [RunningArm.of(k, arm, numbers[k], options) for k, arm in enumerate(arms)]
+        self._queue = JobQueue(rounds_of([arm.jobs for arm in self._arms], options.turn))
         self._workers: list[WorkerHandle] = []
-        self._queue: TaskQueue | RoundsQueue
-        self._attempts: dict[Episode, int] = {}
-        self._errors = ErrorWatch(options.max_errors_in_a_row)
         self._failed_starts = 0
-        self.report = EngineReport()
+        self._prepared: dict[int, dict[str, str]] = {}
+        self._peak_memory_mib: dict[int, float] = {}
+        self._restarts = 0
 
-    def run(self, episodes: Sequence[Episode], on_result: Callable[[EpisodeResult], None]) -> None:
-        """Run all episodes; `on_result` is called once for each, as they finish.
+    @property
+    def problems(self) -> list[MmactEvalError | None]:
+        """Why each arm ended early, if it did: its policy hangs or breaks its contract, its results cannot be written,
+        nothing ever goes well; or, for all that were not done, workers do not start."""
+        return [arm.problem for arm in self._arms]
 
-        Raises:
-            RunAborted: the policy hangs or breaks its contract, workers do not start, or nothing ever goes well.
-            UsageError: workers cannot start here.
-        """
-        if not episodes:
+    @property
+    def reports(self) -> list[EngineReport]:
+        """For each arm, what the engine can say about itself."""
+        pool = EngineReport(self._prepared, self._peak_memory_mib, self._restarts)
+        return [arm.report(pool) for arm in self._arms]
+
+    def run(self) -> None:
+        """Run all arms to their ends; `problems` tells of those that ended early."""
+        if not len(self._queue):
             return
-        turn = self._options.turn
-        self._queue = RoundsQueue(in_turns(episodes, turn)) if turn else TaskQueue(episodes)
-        self._on_result = on_result
         try:
             with HardDeadline(self._options.policy_timeout) as deadline:
-                for number in range(min(self._options.workers, len(episodes))):
+                for number in range(min(self._options.workers, len(self._queue))):
                     self._workers.append(self._start_worker(number))
-                while len(self._queue) or any(worker.assignment for worker in self._workers):
+                while len(self._queue) or any(self._counts(worker.assignment) for worker in self._workers):
                     deadline.beat()
                     self._turn()
+        except MmactEvalError as error:  # of the workers
+            for arm in self._arms:
+                if self._has_work(arm):
+                    self._end(arm, error)
         finally:
             self._stop_workers()
-            self.report.batches, self.report.queries = self._batcher.batches, self._batcher.answered
 
     def _turn(self) -> None:
         """One turn of the loop."""
         pipes = {worker.pipe: worker for worker in self._workers}
+        asked = any(arm.batcher for arm in self._arms)
         # With queries waiting, only pick up what is there already; else sleep until something happens.
-        for pipe in multiprocessing.connection.wait(list(pipes), timeout=0 if self._batcher else 0.5):
+        for pipe in multiprocessing.connection.wait(list(pipes), timeout=0 if asked else 0.5):
             self._hear(pipes[pipe])  # type: ignore[index]
-        self._batcher.answer_batch()
+        self._answer()
         for worker in list(self._workers):
-            late = worker.overdue(self._suite.protocol.episode_timeout)
+            limit = self._arm(worker.assignment).asked.suite.protocol.episode_timeout if worker.assignment else math.inf
+            late = worker.overdue(limit)
             if late:
                 self._lost(worker, "timeout", late)
+
+    def _answer(self) -> None:
+        """Answer a batch of the arm that has waited longest."""
+        waiting = [arm for arm in self._arms if arm.batcher]
+        if not waiting:
+            return
+        arm = min(waiting, key=lambda arm: arm.batcher.waits_since)
+        try:
+            arm.batcher.answer_batch()
+        except PolicyHung as error:
+            self._end(arm, error)
 
     def _hear(self, worker: WorkerHandle) -> None:
         try:
@@ -153,11 +116,13 @@ class LocalEngine:
             self._lost(worker, "crash", "")
             return
         if isinstance(message, Ask):
+            assert worker.assignment is not None
             worker.mark_waiting(message.sent_at)
-            self._batcher.submit(message.query, lambda answer: self._reply(worker, answer))
+            arm = self._arm(worker.assignment)
+            arm.batcher.submit(message.query, lambda answer: self._reply(worker, answer))
         elif isinstance(message, Done):
-            self.report.peak_memory_mib[worker.config.number] = round(message.rss_mib, 1)
-            worker.open_tasks = message.tasks
+            self._peak_memory_mib[worker.config.number] = round(message.rss_mib, 1)
+            worker.open_places = message.places
             self._finish(worker, message.result)
         elif isinstance(message, Building | Built):
             worker.mark_building(isinstance(message, Building))
@@ -165,13 +130,21 @@ class LocalEngine:
             worker.ready = True
             self._failed_starts = 0
             worker.mark_building(False)
-            first = not self.report.prepared
-            self.report.prepared[worker.config.number] = dict(message.prepared)
-            if first and self._on_ready is not None:
-                self._on_ready(message.prepared)
+            first = not self._prepared
+            self._prepared[worker.config.number] = dict(message.prepared)
+            if first:
+                self._tell_ready(message.prepared)
             self._hand_out(worker)
         elif isinstance(message, Failed):
             raise UsageError(message.error) if message.usage else RunAborted(message.error)
+
+    def _tell_ready(self, prepared: Mapping[str, str]) -> None:
+        for arm in self._arms:
+            if arm.asked.on_ready is not None and arm.asked.episodes:
+                try:
+                    arm.asked.on_ready(prepared)
+                except MmactEvalError as error:
+                    self._end(arm, error)
 
     def _reply(self, worker: WorkerHandle, answer: Answer) -> None:
         try:
@@ -180,23 +153,26 @@ class LocalEngine:
             log.info("worker %d is gone; its end of file tells the rest", worker.config.number)
 
     def _hand_out(self, worker: WorkerHandle) -> None:
-        """Give a worker its next episode, if there is one for it."""
+        """Give a worker its next job, if there is one for it."""
         while True:
-            episode = self._queue.take(worker.config.number, worker.open_tasks)
-            if episode is None:
+            job = self._queue.take(worker.config.number, worker.open_places)
+            if job is None:
                 return
-            attempt = self._attempts[episode] = self._attempts.get(episode, 0) + 1
-            assignment = Assignment(episode, attempt)
+            arm = self._arms[job.arm]
+            attempt = arm.attempts[job.episode] = arm.attempts.get(job.episode, 0) + 1
+            assignment = Assignment(job, attempt)
             try:
-                self._batcher.reset(episode)
-            except MmactEvalError:
-                raise
+                arm.batcher.reset(job.episode)
+            except MmactEvalError as error:
+                self._queue.finished(job)
+                self._end(arm, error)
+                continue
             except (Exception, SystemExit) as error:
                 text = f"{type(error).__name__} in the policy's reset: {error}"
-                self._settle(assignment, EpisodeResult(episode, "error", error_kind="policy", error=text))
+                self._settle(assignment, EpisodeResult(job.episode, "error", error_kind="policy", error=text))
                 continue
             try:
-                worker.start_episode(assignment, Run(episode))
+                worker.start_episode(assignment, Run(job))
             except OSError:
                 log.info("worker %d is gone before it could start", worker.config.number)
             return
@@ -221,11 +197,11 @@ class LocalEngine:
             if self._failed_starts > _STARTS:
                 raise RunAborted(
                     f"worker processes do not start: the last {why or how}; see the logs in "
-                    f"{self._options.log_folder or 'the output above'}."
+                    f"{self._arms[0].asked.log_folder or 'the output above'}."
                 )
         if worker.assignment is not None:
-            episode = worker.assignment.episode
-            self._batcher.withdraw(episode)
+            episode = worker.assignment.job.episode
+            self._arm(worker.assignment).batcher.withdraw(episode)
             text = why or f"the worker process {how}"
             self._settle(worker.assignment, EpisodeResult(episode, "error", error_kind=kind, error=text))
         self._replace(worker)
@@ -233,42 +209,58 @@ class LocalEngine:
 
     def _settle(self, assignment: Assignment, result: EpisodeResult) -> None:
         """An attempt has ended: record its result, or queue the episode again after an error."""
+        job, arm = assignment.job, self._arm(assignment)
         may_retry = assignment.attempt <= self._options.retries and result.error_kind != "contract"
-        if result.outcome == "error" and may_retry:
-            self._queue.put_back(assignment.episode)
+        if result.outcome == "error" and may_retry and arm.open:
+            self._queue.put_back(job)
             return
-        result = replace(result, attempts=assignment.attempt)
-        self._on_result(result)
-        if self._errors.see(result):
-            task = result.episode.task
-            self.report.given_up[task] = self._queue.drop(task)
+        self._queue.finished(job)
+        if arm.problem is not None or (arm.enough and result.outcome == "error"):
+            return
+        try:
+            if arm.asked.on_result(replace(result, attempts=assignment.attempt)):
+                arm.enough = True
+                self._queue.drop(job.arm)
+            if arm.errors.see(result):
+                arm.given_up[job.episode.task] = self._queue.drop(job.arm, job.episode.task)
+        except MmactEvalError as error:
+            self._end(arm, error)
+
+    def _end(self, arm: RunningArm, error: MmactEvalError) -> None:
+        """End an arm early; after the policy hung also those that it answers."""
+        for other in self._arms:
+            same = isinstance(error, PolicyHung) and other.asked.same_model(arm.asked) and self._has_work(other)
+            if other is arm or same:
+                other.problem = error
+                self._queue.drop(other.number)
+                other.batcher.refuse("the run has ended")
+
+    def _arm(self, assignment: Assignment) -> RunningArm:
+        return self._arms[assignment.job.arm]
+
+    def _counts(self, assignment: Assignment | None) -> bool:
+        """Whether there is an episode whose result somebody wants."""
+        return assignment is not None and self._arm(assignment).problem is None
+
+    def _has_work(self, arm: RunningArm) -> bool:
+        under_way = any(worker.assignment and worker.assignment.job.arm == arm.number for worker in self._workers)
+        return arm.problem is None and (under_way or self._queue.waits(arm.number))
 
     def _start_worker(self, number: int) -> WorkerHandle:
-        log_file = f"{self._options.log_folder}/worker-{number}.log" if self._options.log_folder else ""
-        return WorkerHandle(
-            WorkerConfig(
-                number=number,
-                workers=self._options.workers,
-                suite=self._suite,
-                needs=Needs(self._cameras, self._policy.spec.privileged),
-                policy_spec=replace(self._policy.spec, config={}),  # which may hold what no worker can load
-                observers=self._observers,
-                cached_envs=self._options.cached_envs,
-                log_file=log_file,
-            )
-        )
+        arms = tuple(arm.config for arm in self._arms)
+        return WorkerHandle(WorkerConfig(number, self._options.workers, arms, self._worlds, self._options.cached_envs))
 
     def _replace(self, worker: WorkerHandle) -> WorkerHandle:
-        """A fresh worker in the place of a broken one. It gets its episode when it says that it is ready."""
+        """A fresh worker in the place of a broken one. It gets its job when it says that it is ready."""
         worker.kill()
         self._queue.release(worker.config.number)
-        self.report.restarts += 1
+        self._restarts += 1
         fresh = self._start_worker(worker.config.number)
         self._workers[self._workers.index(worker)] = fresh
         return fresh
 
     def _wake_idle(self) -> None:
-        """Idle workers may have something to do now: an episode was put back, or a task has lost its holder."""
+        """Idle workers may have something to do now: a job was put back, or a place has lost its holder."""
         if len(self._queue):
             for worker in self._workers:
                 if worker.ready and worker.assignment is None:

@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from mmact_eval.engine.scheduler import Job, Place
 from mmact_eval.protocols import Needs, Observer
 from mmact_eval.specs import PolicySpec
 from mmact_eval.suite import Suite
-from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
+from mmact_eval.types import EpisodeResult, PolicyOutput, Query
+
+
+@dataclass(frozen=True)
+class World:
+    """Environments of one kind, one for each task.
+
+    Attributes:
+        suite: what they are built for.
+        needs: what of them is looked at.
+    """
+
+    suite: Suite
+    needs: Needs
+
+
+@dataclass(frozen=True)
+class ArmConfig:
+    """What a worker knows of an arm.
+
+    Attributes:
+        world: which of the worlds its episodes take place in.
+        suite: what is evaluated; the world's but for what no environment sees to.
+        policy_spec: the spec of the policy that answers the queries.
+        observers: each is called once an episode and makes an observer.
+        log_folder: where everything goes that the process prints while it runs this arm, C libraries included; "" to
+            leave it alone.
+    """
+
+    world: int
+    suite: Suite
+    policy_spec: PolicySpec
+    observers: tuple[Callable[[], Observer], ...] = ()
+    log_folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,22 +52,21 @@ class WorkerConfig:
     Attributes:
         number: the worker's number, from 0; workers that replace a broken one keep it.
         workers: how many there are.
-        suite: what is evaluated.
-        needs: what the policy looks at.
-        policy_spec: the spec of the policy that answers the queries.
-        observers: each is called once an episode and makes an observer.
+        arms: what it may be asked to run.
+        worlds: the environments of these, all of one plug-in.
         cached_envs: how many environments are kept open.
-        log_file: where everything the process prints goes, C libraries included; "" to leave it alone.
     """
 
     number: int
     workers: int
-    suite: Suite
-    needs: Needs
-    policy_spec: PolicySpec
-    observers: tuple[Callable[[], Observer], ...] = ()
+    arms: tuple[ArmConfig, ...]
+    worlds: tuple[World, ...]
     cached_envs: int = 1
-    log_file: str = ""
+
+    def log_file(self, arm: int = 0) -> str:
+        """Where this worker's output goes while it runs an arm, "" if it is left alone."""
+        folder = self.arms[arm].log_folder
+        return f"{folder}/worker-{self.number}.log" if folder else ""
 
 
 # engine → worker
@@ -41,9 +74,9 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class Run:
-    """Roll this episode out."""
+    """Roll this episode of an arm out."""
 
-    episode: Episode
+    job: Job
 
 
 @dataclass(frozen=True)
@@ -75,14 +108,10 @@ class Ready:
 class Building:
     """An environment is being built, which may take longer than an episode's limit allows for."""
 
-    task: str
-
 
 @dataclass(frozen=True)
 class Built:
     """It is there and the episode begins."""
-
-    task: str
 
 
 @dataclass(frozen=True)
@@ -95,11 +124,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Done:
-    """The episode is over. `rss_mib` is the most memory the worker has had, `tasks` the environments it keeps."""
+    """The episode is over. `rss_mib` is the most memory the worker has had, `places` what it keeps environments of."""
 
     result: EpisodeResult
     rss_mib: float = 0.0
-    tasks: tuple[str, ...] = field(default=())
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,97 +1,175 @@
-"""Which episode a free worker gets: of the task whose environment it has open, if there is one."""
+"""Which job a free worker gets: one whose environment it has open, if there is one."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
+from mmact_eval.plan import in_turns
 from mmact_eval.types import Episode
+
+Place = tuple[int, str]
+"""What an environment is built for: the number of its world (see `engine.arms.worlds_of`) and the task."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """An episode of an arm.
+
+    Attributes:
+        arm: number of the arm, from 0.
+        episode: the episode; every arm may have the same.
+        world: number of the arm's world. Arms of one world can use the same environments.
+    """
+
+    arm: int
+    episode: Episode
+    world: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Which environment it needs."""
+        return self.world, self.episode.task
 
 
 class TaskQueue:
-    """Pending episodes by task, handed out with affinity.
+    """Waiting jobs by place, handed out with affinity; within a place in the order given.
 
-    A worker stays with its tasks while they last; then it takes the fullest task nobody has; then it helps with the
-    fullest task of others, if at least two episodes wait there (for one, building an environment does not pay).
+    A worker stays with its places while they last; then it takes the fullest place nobody has; then it helps with the
+    fullest place of others, if at least two jobs wait there (for one, building an environment does not pay).
     """
 
-    def __init__(self, episodes: Iterable[Episode]) -> None:
-        self._pending: OrderedDict[str, deque[Episode]] = OrderedDict()
-        self._holders: dict[str, set[int]] = {}
-        for episode in episodes:
-            self._pending.setdefault(episode.task, deque()).append(episode)
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._waiting: OrderedDict[Place, deque[Job]] = OrderedDict()
+        self._holders: dict[Place, set[int]] = {}
+        for job in jobs:
+            self._waiting.setdefault(job.place, deque()).append(job)
 
     def __len__(self) -> int:
-        return sum(len(waiting) for waiting in self._pending.values())
+        return sum(len(jobs) for jobs in self._waiting.values())
 
-    def put_back(self, episode: Episode) -> None:
-        """Queue an episode again, before the others of its task."""
-        self._pending.setdefault(episode.task, deque()).appendleft(episode)
+    def put_back(self, job: Job) -> None:
+        """Queue a job again, before the others of its place."""
+        self._waiting.setdefault(job.place, deque()).appendleft(job)
 
-    def drop(self, task: str) -> int:
-        """Give a task's waiting episodes up and return how many there were."""
-        return len(self._pending.pop(task, ()))
+    def waits(self, arm: int) -> bool:
+        """Whether any job of an arm waits."""
+        return any(job.arm == arm for jobs in self._waiting.values() for job in jobs)
+
+    def drop(self, arm: int, task: str | None = None) -> int:
+        """Give an arm's waiting jobs up, of one task or of all, and return how many there were."""
+        before = len(self)
+        for place, jobs in self._waiting.items():
+            if task in (None, place[1]):
+                self._waiting[place] = deque(job for job in jobs if job.arm != arm)
+        return before - len(self)
 
     def release(self, worker: int) -> None:
         """Forget what a worker holds: it is gone."""
         for holders in self._holders.values():
             holders.discard(worker)
 
-    def take(self, worker: int, open_tasks: Iterable[str]) -> Episode | None:
-        """The next episode for a worker.
+    def take(self, worker: int, open_places: Iterable[Place], busy: Collection[Episode] = ()) -> Job | None:
+        """The next job for a worker.
 
         Args:
             worker: its number.
-            open_tasks: tasks whose environments it has open, the most recently used last.
+            open_places: what it has environments of, the most recently used last.
+            busy: episodes that are under way in some arm; no job of theirs is handed out.
 
         Returns:
             None if there is nothing worth doing for it now.
         """
-        for task in reversed(list(open_tasks)):
-            if self._pending.get(task):
-                return self._hand_out(worker, task)
-        free = [t for t, waiting in self._pending.items() if waiting and not self._holders.get(t, set()) - {worker}]
+
+        def ready(place: Place) -> bool:
+            return any(job.episode not in busy for job in self._waiting.get(place, ()))
+
+        for place in reversed(list(open_places)):
+            if ready(place):
+                return self._hand_out(worker, place, busy)
+        found = [place for place in self._waiting if ready(place)]
+        free = [place for place in found if not self._holders.get(place, set()) - {worker}]
         if free:
-            return self._hand_out(worker, max(free, key=lambda t: len(self._pending[t])))
-        shared = [t for t, waiting in self._pending.items() if len(waiting) >= 2]
+            return self._hand_out(worker, max(free, key=lambda place: len(self._waiting[place])), busy)
+        shared = [place for place in found if len(self._waiting[place]) >= 2]
         if shared:
-            return self._hand_out(worker, max(shared, key=lambda t: len(self._pending[t]) / len(self._holders[t])))
+            fullest = max(shared, key=lambda place: len(self._waiting[place]) / len(self._holders[place]))
+            return self._hand_out(worker, fullest, busy)
         return None
 
-    def _hand_out(self, worker: int, task: str) -> Episode:
+    def _hand_out(self, worker: int, place: Place, busy: Collection[Episode]) -> Job:
         for other, holders in self._holders.items():
-            if other != task:
+            if other != place:
                 holders.discard(worker)
-        self._holders.setdefault(task, set()).add(worker)
-        return self._pending[task].popleft()
+        self._holders.setdefault(place, set()).add(worker)
+        jobs = self._waiting[place]
+        job = next(job for job in jobs if job.episode not in busy)
+        jobs.remove(job)
+        return job
 
 
-class RoundsQueue:
-    """Several queues of which the next is opened when there is nothing left to hand out of those before it."""
+class JobQueue:
+    """All jobs of an engine, in rounds: the next round is opened when nothing is left to hand out of those before it.
 
-    def __init__(self, rounds: Sequence[Sequence[Episode]]) -> None:
-        self._queues = [TaskQueue(episodes) for episodes in rounds]
-        self._queue_of = {
-            episode: queue for episodes, queue in zip(rounds, self._queues, strict=True) for episode in episodes
-        }
+    An episode is never under way in two arms at once: a policy that serves both knows what it remembers by the
+    episode, and so does a server behind two policies.
+    """
+
+    def __init__(self, rounds: Sequence[Sequence[Job]]) -> None:
+        self._queues = [TaskQueue(jobs) for jobs in rounds]
+        self._queue_of = {job: queue for jobs, queue in zip(rounds, self._queues, strict=True) for job in jobs}
+        self._busy: set[Episode] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._queues))
 
-    def put_back(self, episode: Episode) -> None:
-        """Queue an episode again, in its round."""
-        self._queue_of[episode].put_back(episode)
+    def take(self, worker: int, open_places: Iterable[Place]) -> Job | None:
+        """The next job for a worker, as `TaskQueue.take`, of the first round that has one for it."""
+        places = tuple(open_places)
+        for queue in self._queues:
+            job = queue.take(worker, places, self._busy)
+            if job is not None:
+                self._busy.add(job.episode)
+                return job
+        return None
 
-    def drop(self, task: str) -> int:
-        """Give a task's waiting episodes up and return how many there were."""
-        return sum(queue.drop(task) for queue in self._queues)
+    def finished(self, job: Job) -> None:
+        """A job that was handed out is over."""
+        self._busy.discard(job.episode)
+
+    def put_back(self, job: Job) -> None:
+        """Queue a job again that was handed out, in its round."""
+        self.finished(job)
+        self._queue_of[job].put_back(job)
+
+    def waits(self, arm: int) -> bool:
+        """Whether any job of an arm waits."""
+        return any(queue.waits(arm) for queue in self._queues)
+
+    def drop(self, arm: int, task: str | None = None) -> int:
+        """Give an arm's waiting jobs up, of one task or of all, and return how many there were."""
+        return sum(queue.drop(arm, task) for queue in self._queues)
 
     def release(self, worker: int) -> None:
         """Forget what a worker holds: it is gone."""
         for queue in self._queues:
             queue.release(worker)
 
-    def take(self, worker: int, open_tasks: Iterable[str]) -> Episode | None:
-        """The next episode for a worker, as `TaskQueue.take`, of the first round that has one for it."""
-        tasks = tuple(open_tasks)
-        return next((episode for queue in self._queues if (episode := queue.take(worker, tasks))), None)
+
+def rounds_of(jobs: Sequence[Sequence[Job]], turn: int) -> list[list[Job]]:
+    """The jobs of several arms, arm by arm in each round, so that a place's jobs of one arm make batches together.
+
+    Args:
+        jobs: of each arm, in its order.
+        turn: after so many of its episodes a task makes room for the next; 0: one round.
+    """
+    rounds: list[list[Job]] = []
+    for of_arm in jobs:
+        job_of = {job.episode: job for job in of_arm}
+        turns = in_turns(list(job_of), turn) if turn else [list(job_of)]
+        for number, episodes in enumerate(turns):
+            if number == len(rounds):
+                rounds.append([])
+            rounds[number] += [job_of[episode] for episode in episodes]
+    return rounds

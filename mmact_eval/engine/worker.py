@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import logging
+import os
 import resource
 import signal
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from mmact_eval import registry
 from mmact_eval.disturbance import DisturbedEnv
-from mmact_eval.engine.messages import Answer, Ask, Building, Built, Done, Failed, Ready, Run, Stop, WorkerConfig
+from mmact_eval.engine.env_cache import EnvCache
+from mmact_eval.engine.messages import Answer, ArmConfig, Ask, Done, Failed, Ready, Run, Stop, WorkerConfig
+from mmact_eval.engine.scheduler import Job
 from mmact_eval.errors import MmactEvalError, PolicyContractError, PolicyFailure, UsageError
-from mmact_eval.protocols import Env, EnvPlugin
 from mmact_eval.rollout import run_episode
 from mmact_eval.specs import PolicySpec
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
@@ -67,47 +67,6 @@ class PolicyProxy:
         return replace(query, observation=replace(query.observation, images=asked))
 
 
-class EnvCache:
-    """The last few environments, the least recently used closed first."""
-
-    def __init__(self, plugin: EnvPlugin, config: WorkerConfig, pipe: Connection) -> None:
-        self._plugin = plugin
-        self._config = config
-        self._pipe = pipe
-        self._tasks = {task.name: task for task in plugin.tasks(config.suite)}
-        self._envs: OrderedDict[str, Env] = OrderedDict()
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks whose environments are open, the most recently used last."""
-        return tuple(self._envs)
-
-    def get(self, name: str) -> Env:
-        """The environment of a task, built if need be."""
-        if name not in self._envs:
-            while len(self._envs) >= self._config.cached_envs:
-                self._envs.popitem(last=False)[1].close()
-                _give_memory_back()
-            self._pipe.send(Building(name))
-            env = self._plugin.make(self._config.suite, self._tasks[name], self._config.needs)
-            disturbance = self._config.suite.protocol.disturbance
-            self._envs[name] = env if disturbance is None else DisturbedEnv(env, disturbance)
-            self._pipe.send(Built(name))
-        self._envs.move_to_end(name)
-        return self._envs[name]
-
-    def peak_memory_mib(self) -> float:
-        """The most memory that processes of the open environments have had, where simulators run in their own."""
-        asked = [getattr(env, "peak_memory_mib", None) for env in self._envs.values()]
-        return sum(float(ask()) for ask in asked if ask is not None)
-
-    def close(self) -> None:
-        """Close them all; one that fails to does not keep the others open."""
-        while self._envs:
-            with contextlib.suppress(Exception):
-                self._envs.popitem()[1].close()
-
-
 def main(pipe: Connection) -> None:
     """The process's main function; the first message is its configuration."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
@@ -115,9 +74,9 @@ def main(pipe: Connection) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config: WorkerConfig = pipe.recv()
     try:
-        plugin = registry.env_plugin(config.suite.env)
+        plugin = registry.env_plugin(config.worlds[0].suite.env)
         prepared = dict(plugin.prepare_process(config.number, config.workers))
-        cache = EnvCache(plugin, config, pipe)
+        cache = EnvCache(plugin, config.worlds, config.cached_envs, pipe)
     except MmactEvalError as error:
         pipe.send(Failed(str(error), usage=isinstance(error, UsageError)))
         return
@@ -135,29 +94,39 @@ def main(pipe: Connection) -> None:
 
 
 def _serve(pipe: Connection, config: WorkerConfig, cache: EnvCache) -> None:
-    policy = PolicyProxy(config.policy_spec, pipe)
+    logs_to = config.log_file()
     while True:
         message = pipe.recv()
         if isinstance(message, Stop):
             return
         assert isinstance(message, Run), message
-        episode = message.episode
-        try:
-            env = cache.get(episode.task)
-        except Exception as error:
-            log.exception("cannot build the environment of %s", episode.key)
-            result = EpisodeResult(episode, "error", error_kind="environment", error=f"{type(error).__name__}: {error}")
-        else:
-            observers = [make() for make in config.observers]
-            result = run_episode(env, policy, episode, config.suite.protocol, observers)
-        pipe.send(Done(result, _peak_memory_mib() + cache.peak_memory_mib(), cache.tasks))
+        job = message.job
+        if config.log_file(job.arm) != logs_to:
+            logs_to = config.log_file(job.arm)
+            _print_to(logs_to)
+        result = _run(pipe, config.arms[job.arm], job, cache)
+        pipe.send(Done(result, _peak_memory_mib() + cache.peak_memory_mib(), cache.places))
 
 
-def _give_memory_back() -> None:
-    """Simulators hold themselves in reference cycles, and the C library keeps what they free: half a GB each."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+def _run(pipe: Connection, arm: ArmConfig, job: Job, cache: EnvCache) -> EpisodeResult:
+    try:
+        env = cache.get(job.place)
+    except Exception as error:
+        log.exception("cannot build the environment of %s", job.episode.key)
+        return EpisodeResult(job.episode, "error", error_kind="environment", error=f"{type(error).__name__}: {error}")
+    protocol = arm.suite.protocol
+    if protocol.disturbance is not None:
+        env = DisturbedEnv(env, protocol.disturbance)
+    observers = [make() for make in arm.observers]
+    return run_episode(env, PolicyProxy(arm.policy_spec, pipe), job.episode, protocol, observers)
+
+
+def _print_to(file: str) -> None:
+    """Send what the process prints to a file, C libraries included; where that cannot be opened, nothing changes."""
+    sys.stdout.flush()
+    with contextlib.suppress(OSError), open(file, "ab") as log_file:
+        os.dup2(log_file.fileno(), 1)
+        os.dup2(log_file.fileno(), 2)
 
 
 def _peak_memory_mib() -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval import provenance, suite_file
-from mmact_eval.engine.local import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.policy_output import plain_data
 from mmact_eval.runner import Extension, RunRequest

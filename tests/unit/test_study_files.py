@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from mmact_eval.errors import UsageError
 from mmact_eval.studies.arms import Asked, plan
-from mmact_eval.studies.study_file import list_studies, load_study
+from mmact_eval.studies.study_file import StudyFile, list_studies, load_study
 
 HEAD = "name: mine\nbase: {suite: toy, policy: toy, policy_args: {chunk: 8}}\n"
 
@@ -32,6 +34,18 @@ def test_the_packages_studies_can_be_planned_and_are_named_after_their_files() -
     assert names["disturbance"] == [f"{world}-every-{n}" for world in ("still", "moved") for n in (1, 5, 10)]
     for name in names:
         assert load_study(name).study.name == name
+
+
+@pytest.mark.parametrize("file", list_studies(), ids=lambda file: file.study.name)
+def test_the_packages_studies_ask_policies_for_nothing_they_do_not_have(file: StudyFile) -> None:
+    for arm in plan(file, Asked()).arms:
+        [point] = entry_points(group="mmact_eval.policies", name=arm.request.policy)
+        factory = point.load()
+        parameters = inspect.signature(factory).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            factory(**arm.request.policy_args)  # it checks them itself
+        else:
+            assert set(arm.request.policy_args) <= set(parameters), f"arm {arm.name}"
 
 
 def test_an_unknown_study_gets_a_suggestion() -> None:

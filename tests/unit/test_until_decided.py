@@ -7,7 +7,6 @@ import random
 import numpy as np
 import pytest
 
-from mmact_eval.engine.scheduler import RoundsQueue
 from mmact_eval.plan import in_turns
 from mmact_eval.studies.until_decided import ArmWatch
 from mmact_eval.types import Episode, EpisodeResult
@@ -69,21 +68,5 @@ def test_stopping_for_a_difference_that_is_not_there_is_as_rare_as_promised() ->
     assert wrong / studies <= 0.05
 
 
-def test_tasks_take_turns_in_the_engine_and_no_episode_is_lost() -> None:
-    turns = in_turns(PLANNED, 5)
-    assert [[e.task for e in turn] for turn in turns] == [["a"] * 5 + ["b"] * 5] * 4
-    queue = RoundsQueue(turns)
-    taken = []
-    open_tasks: tuple[str, ...] = ()
-    while len(queue):
-        episode = queue.take(0, open_tasks)
-        assert episode is not None
-        open_tasks = (episode.task,)
-        taken.append(episode)
-    assert sorted(taken) == sorted(PLANNED)
-    for number, turn in enumerate(turns):
-        assert set(taken[10 * number : 10 * number + 10]) == set(turn)
-    queue.put_back(taken[0])
-    assert queue.take(1, ()) == taken[0]
-    queue.put_back(taken[0])
-    assert (queue.drop("a"), queue.drop("b")) == (1, 0)
+def test_tasks_take_turns() -> None:
+    assert [[e.task for e in turn] for turn in in_turns(PLANNED, 5)] == [["a"] * 5 + ["b"] * 5] * 4

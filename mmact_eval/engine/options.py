@@ -1,0 +1,48 @@
+"""How an engine works, and what it says about itself afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run; none of it changes a result.
+
+    Attributes:
+        workers: worker processes.
+        max_batch: most queries the policy gets at once.
+        retries: how often an episode that ended in an error is tried again in a fresh worker.
+        policy_timeout: seconds the policy may take for a batch.
+        cached_envs: environments each worker keeps open.
+        turn: after so many of its episodes a task makes room for the next; 0: the tasks come one after another.
+        max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
+    """
+
+    workers: int = 1
+    max_batch: int = 32
+    retries: int = 1
+    policy_timeout: float = 600.0
+    cached_envs: int = 1
+    turn: int = 0
+    max_errors_in_a_row: int = 5
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What the engine can say about itself afterwards, to an arm. The first three are of all its workers.
+
+    Attributes:
+        prepared: what the workers chose (GL backend, device), by worker number.
+        peak_memory_mib: the most memory each worker has had.
+        restarts: how many workers were replaced.
+        given_up: tasks given up because of errors, and how many of their episodes were not tried.
+        batches, queries: how often the policy was called, and about how many queries.
+    """
+
+    prepared: dict[int, dict[str, str]] = field(default_factory=dict)
+    peak_memory_mib: dict[int, float] = field(default_factory=dict)
+    restarts: int = 0
+    given_up: dict[str, int] = field(default_factory=dict)
+    batches: int = 0
+    queries: int = 0

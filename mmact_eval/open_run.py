@@ -1,0 +1,229 @@
+"""A run whose folder is open: what is done of it, what is left, and where its results go."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from mmact_eval import disturbance, provenance, registry
+from mmact_eval.engine.arms import EngineArm
+from mmact_eval.engine.options import EngineReport
+from mmact_eval.errors import RunAborted, RunFolderError
+from mmact_eval.plan import shuffled
+from mmact_eval.progress import ArmProgress
+from mmact_eval.protocols import EnvPlugin, Observer, Policy
+from mmact_eval.run_request import Extension, RunOutcome, RunRequest
+from mmact_eval.specs import EnvSpec
+from mmact_eval.store import RunFolder, read_sessions
+from mmact_eval.transcript import TranscriptRecorder
+from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.video import VideoRecorder
+
+
+class OpenRun:
+    """A run between its preparation and its outcome.
+
+    Attributes:
+        planned: the episodes that it consists of.
+        progress: told of each result; the runner sets it before the engine starts.
+    """
+
+    progress: ArmProgress
+
+    def __init__(
+        self,
+        store: RunFolder,
+        request: RunRequest,
+        plugin: EnvPlugin,
+        env_spec: EnvSpec,
+        policy: Policy,
+        planned: Sequence[Episode],
+        facts: Mapping[str, str],
+    ) -> None:
+        """Open the folder for these episodes.
+
+        Args:
+            store: the folder, locked.
+            request: what was asked for.
+            plugin, env_spec: of its suite.
+            policy: which acts, as the request's extension wraps it.
+            planned: those that the policy covers.
+            facts: what else the results depend on, for the fingerprint.
+
+        Raises:
+            RunFolderError: it holds another run, or cannot be used.
+        """
+        self.planned = planned
+        self._store = store
+        self._request = request
+        self._policy = policy
+        asked = provenance.fingerprint(
+            request.suite,
+            policy.spec,
+            registry.scheme(request.policy) or request.policy.rsplit("/", 1)[-1],
+            {key: value for key, value in request.policy_args.items() if key not in _transport_args(policy)},
+            registry.policy_code(request.policy),
+            request.seed,
+            {**plugin.versions(), **facts},
+        ) | dict(request.extension.settings)
+        tasks = list(dict.fromkeys(episode.task for episode in planned))
+        self._scope = {"tasks": tasks, "episodes_planned": len(planned)}
+        self._manifest = store.open_manifest({**_manifest(request, env_spec, policy, asked), **self._scope})
+        found = store.open_episodes()
+        self._done = {e: result for e, result in found.items() if not _lacks(request.extension, store, result)}
+        self._pending = pending_episodes(request, planned, self._done)
+
+    @property
+    def finished(self) -> list[EpisodeResult]:
+        """The planned episodes that are done and need not be tried again."""
+        return [self._done[e] for e in self.planned if e in self._done and self._done[e].outcome != "error"]
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was wrong with the files found, in words."""
+        return self._store.warnings
+
+    def engine_arm(self, model: Policy) -> EngineArm:
+        """What the engine has to do; `model` is the policy without the extension's wrapper."""
+        return EngineArm(
+            suite=self._request.suite,
+            policy=self._policy,
+            episodes=self._pending,
+            on_result=self._record,
+            observers=self._observers(),
+            watched=self._request.extension.cameras,
+            on_ready=self._start_session,
+            log_folder=str(self._store.log_folder().absolute()),
+            model=model,
+        )
+
+    def outcome(self, report: EngineReport) -> RunOutcome:
+        """What the run came to.
+
+        Args:
+            report: the engine's.
+        """
+        store = self._store
+        for task, left in report.given_up.items():
+            store.warnings.append(f"task {task} ended in errors again and again; {left} episodes were not tried")
+        if self._pending:
+            store.add_session(event="end", used=asdict(report))
+        results = [self._done[episode] for episode in self.planned if episode in self._done]
+        remarks = tuple(self._policy.remarks(results)) if hasattr(self._policy, "remarks") else ()
+        return RunOutcome(store.path, self._manifest, results, self.planned, report, tuple(store.warnings), remarks)
+
+    def _observers(self) -> list[Callable[[], Observer]]:
+        request, folder = self._request, self._store.path.absolute()
+        observers: list[Callable[[], Observer]] = [functools.partial(TranscriptRecorder, folder)]
+        observers += [*request.extension.observers, *getattr(self._policy, "observers", ())]
+        if request.suite.protocol.disturbance is not None:
+            observers.append(functools.partial(disturbance.DisturbanceRecorder, folder))
+        if request.video != "none":
+            observers.append(functools.partial(VideoRecorder, folder, request.video))
+        return observers
+
+    def _start_session(self, prepared: Mapping[str, str]) -> None:
+        """The first worker is ready: check that it draws as before, and note that the run goes on."""
+        request = self._request
+        if (self._policy.spec.cameras or request.extension.cameras) and self.finished:
+            _check_renderer(self._store, prepared)
+        self._store.add_session(
+            event="start",
+            command=provenance.command_line(),
+            pending=len(self._pending),
+            **self._scope,
+            options=asdict(request.options),
+            machine=provenance.machine(),
+            prepared=dict(prepared),
+        )
+
+    def _record(self, result: EpisodeResult) -> bool:
+        """Write a result down and say whether that is enough.
+
+        Raises:
+            RunAborted: it, or what it must have, could not be written.
+        """
+        extension = self._request.extension
+        if _lacks(extension, self._store, result):
+            why = next((text for kind, text in result.artifacts.items() if kind.endswith("_error")), "it is missing")
+            raise RunAborted(
+                f"the {extension.artifact} of {result.episode.key} could not be written: {why}. Everything before "
+                "it is safe; give the same command again to go on."
+            )
+        self._store.append(result)
+        self._done[result.episode] = result
+        if result.outcome == "error":
+            self.progress.say(f"error in {result.episode.key}: {result.error}")
+        for kind, text in result.artifacts.items():
+            if kind.endswith("_error"):
+                self.progress.say(f"warning: {result.episode.key}: no {kind.removesuffix('_error')}: {text}")
+        self.progress.update(result)
+        return extension.enough(result)
+
+
+def _transport_args(policy: Policy) -> Collection[str]:
+    """Arguments that say how a policy is reached (addresses, time limits), which changes no result."""
+    names: Collection[str] = getattr(policy, "transport_args", ())
+    return names
+
+
+def _lacks(extension: Extension, store: RunFolder, result: EpisodeResult) -> bool:
+    """Whether a success is without the artifact that it must have."""
+    if not extension.artifact or result.outcome != "success":
+        return False
+    made = result.artifacts.get(extension.artifact)
+    return made is None or not (store.path / made).exists()
+
+
+def _check_renderer(store: RunFolder, prepared: Mapping[str, str]) -> None:
+    """Two renderers draw different images, and a policy that looks at them may act differently.
+
+    Raises:
+        RunFolderError: the folder's episodes were rendered otherwise.
+    """
+    for session in read_sessions(store.path):
+        before = {key: value for key, value in session.get("prepared", {}).items() if key != "device"}
+        changed = provenance.differences(before, {k: v for k, v in prepared.items() if k != "device"})
+        if before and changed:
+            raise RunFolderError(
+                f"{store.path} holds episodes rendered differently ({'; '.join(changed)}). Choose the same backend "
+                "(MUJOCO_GL) to continue it, or another folder with --out."
+            )
+
+
+def pending_episodes(
+    request: RunRequest, planned: Sequence[Episode], done: Mapping[Episode, EpisodeResult]
+) -> list[Episode]:
+    """What is left to do. Episodes that ended in errors are tried again, after those that were never tried."""
+    fresh = [episode for episode in planned if episode not in done]
+    again = [episode for episode in planned if episode in done and done[episode].outcome == "error"]
+    if request.shuffle is not None:
+        fresh, again = shuffled(fresh, request.shuffle), shuffled(again, request.shuffle)
+    pending = fresh + again
+    return pending if request.limit is None else pending[: request.limit]
+
+
+def _manifest(request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Mapping[str, Any]) -> dict[str, Any]:
+    spec = policy.spec
+    return {
+        "fingerprint": dict(asked),
+        "digest": provenance.digest(asked),
+        "suite": request.suite.model_dump(mode="json", exclude={"protocol"}),
+        "protocol": {**request.suite.protocol.model_dump(mode="json"), "replan": asked["protocol"]["replan"]},
+        "policy": {
+            "target": request.policy,
+            "name": spec.name,
+            "args": asked["policy"]["args"],
+            "checkpoint": spec.checkpoint,
+            "chunk": spec.chunk,
+            "privileged": spec.privileged,
+            "deterministic": spec.deterministic,
+            "not_real": spec.not_real,
+        },
+        "env": provenance.describe_env(env_spec),
+        "versions": {**asked["versions"], **provenance.package_versions()},
+        "seed": request.seed,
+        "command": provenance.command_line(),
+    }
