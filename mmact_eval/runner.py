@@ -65,6 +65,7 @@ class RunRequest:
         policy_args: keyword arguments of the policy.
         tasks: which tasks, as `plan.select_tasks` understands it; None for all.
         episodes: episodes a task; None for the suite's number.
+        init_states: which init states to start from, as typed; None for all.
         seed: the run's seed.
         out: the run folder; None for one named after suite, policy and seed under ``runs/``.
         video: which videos to keep.
@@ -80,6 +81,7 @@ class RunRequest:
     overrides: Sequence[str] = ()
     tasks: str | None = None
     episodes: int | None = None
+    init_states: str | None = None
     seed: int = 0
     out: Path | None = None
     video: VideoMode = "none"
@@ -135,7 +137,8 @@ def execute(request: RunRequest) -> RunOutcome:
     suite = request.suite
     plugin = registry.env_plugin(suite.env)
     tasks = select_tasks(suite_tasks(plugin, suite), request.tasks)
-    planned = plan_episodes(suite, tasks, request.episodes or suite.protocol.episodes, request.seed)
+    episodes = request.episodes or suite.protocol.episodes
+    planned = plan_episodes(suite, tasks, episodes, request.seed, request.init_states)
     env_spec = plugin.spec(suite)
     policy = registry.make_policy(request.policy, request.policy_args, env_spec)
     try:
