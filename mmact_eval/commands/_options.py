@@ -153,6 +153,9 @@ def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:
         suite=load_suite(given["suite"], given["overrides"]),
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         options=engine_options(given),
-        **{name: given[name] for name in ("overrides", "policy", "tasks", "episodes", "init_states", "seed", "limit", "shuffle")},
+        **{
+            name: given[name]
+            for name in ("overrides", "policy", "tasks", "episodes", "init_states", "seed", "limit", "shuffle")
+        },
         **others,
     )

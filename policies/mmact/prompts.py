@@ -219,7 +219,11 @@ class PromptBuilder:
 
     def _image_ids(self, codes: ArrayLike) -> list[int]:
         array = np.asarray(codes)
-        if array.shape != (self._vocabulary.image_tokens,) or array.min() < 0 or array.max() >= self._vocabulary.codebook:
+        if (
+            array.shape != (self._vocabulary.image_tokens,)
+            or array.min() < 0
+            or array.max() >= self._vocabulary.codebook
+        ):
             raise UsageError(f"a view is {self._vocabulary.image_tokens} image codes below {self._vocabulary.codebook}")
         tokens: list[int] = (array.astype(np.int64) + self._vocabulary.image_offset).tolist()
         return tokens
