@@ -96,7 +96,8 @@ def plan_episodes(
     episode is a repetition of another.
 
     Raises:
-        UsageError: init states that a task does not have; more than one round in seed mode ``upstream``, whose scenes are a sequence of one seed.
+        UsageError: init states that a task does not have, or more than one round in seed mode ``upstream``, whose
+            scenes are a sequence of one seed.
     """
     planned = []
     for task in tasks:

@@ -21,8 +21,8 @@ class DemonstrationRecorder:
     """Pairs each executed action with the observation before it.
 
     An environment draws images late, when the scene is about to change, for whoever holds them: so each frame is drawn
-    once, and those of the random start never. With `Layout.every` k only frames 0, k, 2k, … are drawn. Frames stay in memory until the outcome is known (0.2 MB for each image
-    of 256×256 pixels).
+    once, and those of the random start never. With `Layout.every` k only frames 0, k, 2k, … are drawn. Frames stay in
+    memory until the outcome is known (0.2 MB for each image of 256×256 pixels that was drawn).
 
     Attributes:
         stride: environment steps between two looks: every one.

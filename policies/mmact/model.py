@@ -63,8 +63,8 @@ class MMACT:
         words, images_as = predictor.config.vocabulary, quantizer.config
         if (words.image_tokens, words.codebook) != (images_as.grid**2, 2**images_as.bits):
             raise UsageError(
-                f"the transformer reads pictures of {words.image_tokens} codes out of {words.codebook}, and the image "
-                f"tokenizer makes {images_as.grid**2} codes out of {2**images_as.bits}; take the one it was trained with"
+                f"the transformer reads pictures of {words.image_tokens} codes out of {words.codebook}, and this image "
+                f"tokenizer makes {images_as.grid**2} out of {2**images_as.bits}; take the one it was trained with"
             )
         self._prompts = PromptBuilder(tokenizer.encode, predictor.config.vocabulary)
 

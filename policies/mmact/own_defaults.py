@@ -25,7 +25,8 @@ class OwnDefaults:
 
     Attributes:
         name: in tables; "" for none of its own.
-        variant, state_mode, decoding, plan_tokens, plan_steps: of `options.Options`; None for the released evaluation's.
+        variant, state_mode, decoding, plan_tokens, plan_steps: as `options.Options` has them; None for the
+            released evaluation's.
     """
 
     name: str = ""

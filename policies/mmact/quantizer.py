@@ -77,10 +77,14 @@ def read_quantizer_config(folder: Path) -> QuantizerConfig:
         return QuantizerConfig()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        stated = {field.name: data[field.name] for field in fields(QuantizerConfig) if data.get(field.name) is not None}
+        stated: dict[str, Any] = {}
+        for field in fields(QuantizerConfig):
+            value = data.get(field.name)
+            if value is not None:
+                stated[field.name] = tuple(value) if isinstance(value, list) else value
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
-    return QuantizerConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in stated.items()})
+    return QuantizerConfig(**stated)
 
 
 def quantizer_json(config: QuantizerConfig) -> dict[str, Any]:

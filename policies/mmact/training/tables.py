@@ -62,7 +62,7 @@ class SharedRows(nn.Module):
 
 
 def waves(bins: int) -> Tensor:
-    """(bins, features) float32 of the numbers that bins stand for: constant, number, sines and cosines; rows of length 1."""
+    """(bins, features) float32 of the numbers that bins stand for: 1, the number, sines, cosines; rows of length 1."""
     numbers = torch.linspace(-1.0, 1.0, bins)
     octaves = min(_WAVES, max(1, int(math.log2(bins)) - 1))
     turns = numbers[:, None] * math.pi * 2.0 ** torch.arange(octaves)
