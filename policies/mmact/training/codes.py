@@ -37,7 +37,7 @@ def train_quantizer(
     seed: int,
     device: torch.device,
     say: Callable[[str], None],
-    every: int = 200,
+    every: int,
 ) -> Quantizer:
     """Train an image tokenizer on these moments.
 
@@ -47,13 +47,14 @@ def train_quantizer(
         chosen, held_out: which of them to train on, and to report the error of.
         seed: of the first weights and of the order.
         device: where.
-        say: gets a line of progress every so many steps.
+        say: gets a line of progress.
+        every: steps between two such lines.
 
     Returns:
         It, on the CPU.
     """
     torch.manual_seed(seed)
-    model = Quantizer(quantizer_config(settings)).to(device)
+    model = Quantizer(quantizer_config(settings)).to(device, memory_format=torch.channels_last)  # quicker on a CPU
     actions = moments.actions[0].size
     views, grid = moments.pixels.shape[1], model.config.grid
     head = ActionHead(
@@ -73,7 +74,7 @@ def train_quantizer(
                 tested = _losses(model, head, moments, some, means, settings, device)
             told = "  ".join(f"{name} {loss:.4f}/{tested[name][1]:.4f}" for name, (_, loss) in losses.items())
             say(f"image tokenizer, step {step + 1} of {settings.steps}: {told} (training/held out)")
-    return model.cpu().eval()
+    return model.to("cpu", memory_format=torch.contiguous_format).eval()
 
 
 def _losses(
@@ -86,8 +87,8 @@ def _losses(
     device: torch.device,
 ) -> dict[str, tuple[float, Tensor]]:
     """Name → weight and loss."""
-    pixels = to_tensor(moments.pixels[np.sort(batch)]).to(device)
     order = np.sort(batch)
+    pixels = to_tensor(moments.pixels[order]).to(device)
     count, views = pixels.shape[:2]
     z = model.encoder(pixels.flatten(0, 1))
     hard = torch.where(z > 0, 1.0, -1.0)
@@ -121,7 +122,7 @@ def _means(moments: Moments, chosen: NDArray[np.int64], seed: int) -> Tensor:
 
 def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """(…, side, side, 3) uint8 → (…, 3, side, side) float32 in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).movedim(-1, -3).float() / 127.5 - 1.0
+    return torch.from_numpy(np.array(pixels)).movedim(-1, -3).float() / 127.5 - 1.0
 
 
 def write_quantizer(model: Quantizer, folder: Path) -> None:

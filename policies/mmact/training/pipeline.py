@@ -132,7 +132,16 @@ def _quantizer(
                 "that folder to train it again."
             )
         return _read(folder, device)
-    trained = codes.train_quantizer(settings.quantizer, moments, chosen, held_out, settings.seed, device, say)
+    trained = codes.train_quantizer(
+        settings.quantizer,
+        moments,
+        chosen,
+        held_out,
+        settings.seed,
+        device,
+        say,
+        settings.report_every,
+    )
     half = folder.with_name(f".{folder.name}")
     shutil.rmtree(half, ignore_errors=True)
     codes.write_quantizer(trained, half)
