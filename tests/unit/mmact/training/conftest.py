@@ -21,7 +21,8 @@ TINY: dict[str, Any] = {
     "text_tokens": 300,
     "plan_tokens": 4,
     "quantizer": {
-        "side": 32, "channels": 8, "groups": 4, "bits": 6, "encoder_widths": [1, 2, 2, 2], "encoder_blocks": [0, 1, 1, 1],
+        "side": 32, "channels": 8, "groups": 4, "bits": 6,
+        "encoder_widths": [1, 2, 2, 2], "encoder_blocks": [0, 1, 1, 1],
         "decoder_widths": [1, 1, 2, 2], "decoder_blocks": [0, 1, 1, 1], "steps": 3, "batch": 4, "actions": 1.0,
     },
     "model": {"d_model": 32, "n_layers": 2, "n_heads": 2, "mlp_hidden_size": 64, "bins": 64},
