@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact.bins import to_bins
 from mmact_eval.policies.mmact.packing import Batch, pack
 from mmact_eval.policies.mmact.prompts import Prompt, PromptBuilder
@@ -79,13 +80,27 @@ class Examples:
         self._prompts = PromptBuilder(self._encode, vocabulary)
 
     def usable(self, target: Target, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the moments that have such a target."""
+        """Those of the moments that have such a target.
+
+        Raises:
+            UsageError: a sub-task is longer than a text target may be.
+        """
         if target == "image":
             return chosen[self._moments.later[chosen] >= 0]
         if target == "text":
+            self._check_lengths()
             told = np.array([bool(text) for text in self._moments.subtasks])
             return chosen[told[self._moments.subtask[chosen]]]
         return chosen
+
+    def _check_lengths(self) -> None:
+        lengths = {str(text): len(self._encode(str(text))) + 1 for text in self._moments.subtasks}
+        longest = max(lengths, key=lengths.__getitem__)
+        if lengths[longest] > self._plan_tokens:
+            raise UsageError(
+                f'the sub-task "{longest}" takes {lengths[longest]} tokens with its end, and plan_tokens is '
+                f"{self._plan_tokens}; set plan_tokens to as many, or let the tokenizer have more text_tokens"
+            )
 
     def question(self, target: Target, places: NDArray[np.int64], rng: np.random.Generator) -> Question:
         """A question about these moments, (B,) indices."""
@@ -120,7 +135,7 @@ class Examples:
     def _text(self, place: int) -> tuple[Prompt, NDArray[np.int64], NDArray[np.bool_], slice]:
         words, length = self._vocabulary, self._plan_tokens
         prompt = self._prompts.text(self._codes[place], self._instruction(place), None, length)
-        spoken = self._encode(str(self._moments.subtasks[self._moments.subtask[place]]))[: length - 1]
+        spoken = self._encode(str(self._moments.subtasks[self._moments.subtask[place]]))
         truth = np.array([*spoken, *[words.special(EOS)] * (length - len(spoken))])
         return prompt, truth, np.ones(length, bool), slice(0, words.size)
 

@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "name": "made-up",
     "held_out": 0.34,
     "text_tokens": 300,
-    "plan_tokens": 4,
+    "plan_tokens": 8,
     "quantizer": {
         "side": 32, "channels": 8, "groups": 4, "bits": 6,
         "encoder_widths": [1, 2, 2, 2], "encoder_blocks": [0, 1, 1, 1],

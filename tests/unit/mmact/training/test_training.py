@@ -55,11 +55,11 @@ def test_a_handful_of_frames_is_learned_by_heart(make_data: Callable[..., Path],
     data = make_data(starts=1)
     optimizer = {"rate": 0.004, "warmup": 20}
     act = {
-        "steps": 150, "weights": {"action": 1, "text": 0.5, "image": 0.2},
+        "steps": 240, "weights": {"action": 1, "text": 0.5, "image": 0.2},
         "batch": {"action": 8, "text": 4, "image": 2}, "optimizer": optimizer,
     }  # fmt: skip
     what = settings(
-        data, variant="text-image", stages={"act": act}, held_out=0.0, report_every=150, save_every=150,
+        data, variant="text-image", stages={"act": act}, held_out=0.0, report_every=240, save_every=240,
         full_masks=0.8, quantizer={**TINY["quantizer"], "steps": 40, "optimizer": optimizer},
     )  # fmt: skip
     checkpoint, _ = train(what, tmp_path)
@@ -70,7 +70,7 @@ def test_a_handful_of_frames_is_learned_by_heart(make_data: Callable[..., Path],
         chunk = model.actions(images, words, moments.states[place], temperature=0.0)
         off = np.abs(chunk - moments.actions[place])[moments.there[place]]
         assert np.quantile(off, 0.9) < 0.1
-        said = model.generate_text(images, words, steps=4, tokens=4)
+        said = model.generate_text(images, words, steps=8, tokens=8)
         assert said == moments.subtasks[moments.subtask[place]]
     assert model.generate_image(images, words).shape == (32, 32, 3)
 
@@ -154,6 +154,11 @@ def test_the_smallest_configuration_is_valid_and_mistakes_are_named(tmp_path: Pa
         read_settings(wrong)
     with pytest.raises(UsageError, match="trains nothing"):
         read_settings(NANO, ("stages.act.batch={}",))
+
+
+def test_sub_tasks_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r'"hold it" takes 8 tokens.*plan_tokens'):
+        train(settings(data, variant="text", plan_tokens=4), tmp_path)
 
 
 def test_the_words_of_the_tasks_are_read(data: Path, tmp_path: Path) -> None:
