@@ -250,7 +250,7 @@ def test_only_every_kth_frame_is_drawn_and_the_others_repeat_it(tmp_path: Path) 
         root = tmp_path / str(every)
         layout = Layout.of(env.interface, "png", every)
         watcher = DemonstrationRecorder(root, "staged", layout)
-        result = run_episode(Watched(), ToyPolicy(chunk=4), episode, suite.protocol, [watcher])  # type: ignore[arg-type]
+        result = run_episode(Watched(), ToyPolicy(chunk=4), episode, suite.protocol, [watcher])
         rows[every] = staging.read(root / result.artifacts["demonstration"]).rows().to_pydict()
         assert len(drawn) == 2 * -(-result.steps // every)
     pictures = {every: [row["bytes"] for row in rows[every]["observation.images.top"]] for every in rows}

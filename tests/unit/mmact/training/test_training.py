@@ -48,7 +48,8 @@ def train(what: Training, out: Path) -> tuple[Path, list[str]]:
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return load_file(checkpoint / "model" / "model.safetensors")
+    found: dict[str, torch.Tensor] = load_file(checkpoint / "model" / "model.safetensors")
+    return found
 
 
 def test_a_handful_of_frames_is_learned_by_heart(make_data: Callable[..., Path], tmp_path: Path) -> None:
