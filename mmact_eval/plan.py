@@ -64,25 +64,52 @@ def _matching(tasks: Sequence[Task], entry: str) -> list[Task]:
     return found
 
 
-def plan_episodes(suite: Suite, tasks: Sequence[Task], episodes: int, seed: int) -> list[Episode]:
-    """The first `episodes` episodes of each task, task by task.
-
-    Episode k starts from init state k. When a task has fewer init states than episodes are asked for, the next round
-    over them uses the next seed, so that no episode is a repetition of another.
+def select_init_states(wanted: str | None, task: Task) -> Sequence[int]:
+    """The init states of a task that a user names by numbers and ranges, ``0-19,25``, in this order; all for None.
 
     Raises:
-        UsageError: more than one round in seed mode ``upstream``, whose scenes are a sequence of one seed.
+        UsageError: the text names none, or one that the task does not have.
+    """
+    if wanted is None:
+        return range(task.init_states)
+    chosen: dict[int, None] = {}
+    for entry in (part.strip() for part in wanted.split(",")):
+        first, dash, last = entry.partition("-")
+        if not _is_number(first) or (dash and not _is_number(last)):
+            raise UsageError(f'--init-states takes numbers and ranges, such as 0-19 or 3,7; not "{wanted}".')
+        low, high = int(first), int(last or first)
+        if low > high or high >= task.init_states:
+            raise UsageError(
+                f'there are no init states "{entry}": task "{task.name}" has init states 0 to {task.init_states - 1}.'
+            )
+        chosen.update(dict.fromkeys(range(low, high + 1)))
+    return list(chosen)
+
+
+def plan_episodes(
+    suite: Suite, tasks: Sequence[Task], episodes: int, seed: int, init_states: str | None = None
+) -> list[Episode]:
+    """The first `episodes` episodes of each task, task by task.
+
+    Episode k starts from init state k, or from the k-th of those that are wanted (see `select_init_states`). When a
+    task has fewer init states than episodes are asked for, the next round over them uses the next seed, so that no
+    episode is a repetition of another.
+
+    Raises:
+        UsageError: init states that a task does not have, or more than one round in seed mode ``upstream``, whose
+            scenes are a sequence of one seed.
     """
     planned = []
     for task in tasks:
-        if episodes > task.init_states and suite.protocol.seed_mode == "upstream":
+        starts = select_init_states(init_states, task)
+        if episodes > len(starts) and suite.protocol.seed_mode == "upstream":
             raise UsageError(
-                f'task "{task.name}" has {task.init_states} init states; seed mode "upstream" cannot run '
-                f"{episodes} episodes. Use --episodes {task.init_states} or --set protocol.seed_mode=episode."
+                f'task "{task.name}" has {len(starts)} init states to start from; seed mode "upstream" cannot run '
+                f"{episodes} episodes. Use --episodes {len(starts)} or --set protocol.seed_mode=episode."
             )
         for k in range(episodes):
-            round_, init_state = divmod(k, task.init_states)
-            planned.append(Episode(suite.name, task.name, init_state, seed + round_))
+            round_, place = divmod(k, len(starts))
+            planned.append(Episode(suite.name, task.name, starts[place], seed + round_))
     return planned
 
 

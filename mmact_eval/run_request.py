@@ -49,6 +49,7 @@ class RunRequest:
         policy_args: keyword arguments of the policy.
         tasks: which tasks, as `plan.select_tasks` understands it; None for all.
         episodes: episodes a task; None for the suite's number.
+        init_states: which init states to start from, as typed; None for all.
         seed: the run's seed.
         out: the run folder; None for one named after suite, policy and seed under ``runs/``.
         video: which videos to keep.
@@ -64,6 +65,7 @@ class RunRequest:
     overrides: Sequence[str] = ()
     tasks: str | None = None
     episodes: int | None = None
+    init_states: str | None = None
     seed: int = 0
     out: Path | None = None
     video: VideoMode = "none"

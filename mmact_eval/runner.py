@@ -128,7 +128,8 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     suite = request.suite
     plugin = registry.env_plugin(suite.env)
     tasks = select_tasks(suite_tasks(plugin, suite), request.tasks)
-    planned = plan_episodes(suite, tasks, request.episodes or suite.protocol.episodes, request.seed)
+    episodes = request.episodes or suite.protocol.episodes
+    planned = plan_episodes(suite, tasks, episodes, request.seed, request.init_states)
     env_spec = plugin.spec(suite)
     model = policies.get(request, env_spec)
     policy = request.extension.wrap(model)

@@ -82,6 +82,8 @@ _OPTIONS = {
         "--tasks", help="Task numbers, ranges, names or patterns: 0,3-5,*milk*  [default: all]"),
     "episodes": click.option(
         "--episodes", type=click.IntRange(min=1), help="Episodes a task.  [default: as the suite says]"),
+    "init_states": click.option(
+        "--init-states", metavar="A-B,C", help="Init states to start from: 0-19 or 3,7  [default: all]"),
     "policy": click.option("--policy", required=True, help="A registered name, module:attr, file.py:attr or ws://host:port."),
     "policy_args": click.option(
         "--policy-args", multiple=True, metavar="K=V", help="Argument of the policy; may be repeated."),
@@ -151,6 +153,9 @@ def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:
         suite=load_suite(given["suite"], given["overrides"]),
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         options=engine_options(given),
-        **{name: given[name] for name in ("overrides", "policy", "tasks", "episodes", "seed", "limit", "shuffle")},
+        **{
+            name: given[name]
+            for name in ("overrides", "policy", "tasks", "episodes", "init_states", "seed", "limit", "shuffle")
+        },
         **others,
     )

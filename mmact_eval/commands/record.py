@@ -32,13 +32,15 @@ The successful episodes become demonstrations. The same command goes on where it
               help="Gaussian noise on executed actions but the gripper, in the action's unit.")  # fmt: skip
 @click.option("--random-start", type=click.IntRange(min=0), default=0, show_default=True, metavar="STEPS",
               help="Steps of smooth random motion before the policy takes over.")  # fmt: skip
-def command(out: Path, images: Any, noise: float, random_start: int, **given: Any) -> int:
+@click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, metavar="FRAMES",
+              help="Draw every k-th frame only; the frames between repeat its pictures.")  # fmt: skip
+def command(out: Path, images: Any, noise: float, random_start: int, every: int, **given: Any) -> int:
     """Record a policy's successes as a LeRobot data set."""
     from mmact_eval.recording.record import RecordOptions, record
 
     stop_on_sigterm()
     try:
-        outcome = record(request_from(given), out, RecordOptions(images, noise, random_start))
+        outcome = record(request_from(given), out, RecordOptions(images, noise, random_start, every))
     except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
     return _tell(outcome)

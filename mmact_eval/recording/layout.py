@@ -25,6 +25,7 @@ INTENDED_ACTION = "intended_action"
 SUBTASK = "subtask"
 SUBTASK_INDEX = "subtask_index"
 SUBGOAL = "subgoal_frame_index"
+IMAGE_AGE = "image_age"
 
 Vector = NDArray[np.float32]
 
@@ -39,6 +40,7 @@ class Frame:
         action: as executed, float32.
         intended: as the policy meant it, float32.
         subtask: the policy's text at its last query.
+        age: steps since the images were drawn; 0 unless only every k-th frame is drawn.
     """
 
     images: Mapping[str, NDArray[np.uint8]]
@@ -46,6 +48,7 @@ class Frame:
     action: Vector
     intended: Vector
     subtask: str | None
+    age: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Layout:
         state_dims: state key → length.
         cameras: camera → (height, width) in pixels.
         images: ``video`` (H.264) or ``png`` (lossless, inside the data files).
+        every: frames between two that have pictures of their own; the others repeat the last ones.
     """
 
     fps: float
@@ -67,9 +71,10 @@ class Layout:
     state_dims: Mapping[str, int]
     cameras: Mapping[str, tuple[int, int]]
     images: ImageFormat = "video"
+    every: int = 1
 
     @classmethod
-    def of(cls, env: EnvSpec, images: ImageFormat = "video") -> Layout:
+    def of(cls, env: EnvSpec, images: ImageFormat = "video", every: int = 1) -> Layout:
         """The layout for an environment.
 
         ``observation.state`` holds `EnvSpec.proprioception`, all other state vectors have a column of their own.
@@ -92,7 +97,7 @@ class Layout:
                     "Use --images png or --set protocol.resolution=…"
                 )
         dims = {key: spec.dim for key, spec in env.state.items()}
-        return cls(env.action.hz, env.action.dim, states, dims, dict(env.cameras), images)
+        return cls(env.action.hz, env.action.dim, states, dims, dict(env.cameras), images, every)
 
     def vectors(self) -> dict[str, int]:
         """Column → length, of all columns with a vector a frame."""
@@ -118,6 +123,8 @@ class Layout:
         scalars |= {"episode_index": "int64", "index": "int64", "task_index": "int64"}
         if with_subtasks:
             scalars |= {SUBTASK_INDEX: "int64", SUBGOAL: "int64"}
+        if self.every > 1:
+            scalars[IMAGE_AGE] = "int64"
         return found | {column: {"dtype": dtype, "shape": [1], "names": None} for column, dtype in scalars.items()}
 
     def _image_feature(self, height: int, width: int) -> dict[str, Any]:

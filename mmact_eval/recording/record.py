@@ -41,11 +41,13 @@ class RecordOptions:
         images: ``video`` or ``png``.
         noise: standard deviation of the noise on executed actions, in their unit.
         random_start: steps of random motion before the policy takes over.
+        every: frames between two that are drawn.
     """
 
     images: ImageFormat = "video"
     noise: float = 0.0
     random_start: int = 0
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def record(request: RunRequest, folder: Path, options: RecordOptions) -> RecordO
     _check(folder)
     start = time.perf_counter()
     env_spec = registry.env_plugin(request.suite.env).spec(request.suite)
-    layout = Layout.of(env_spec, options.images)
+    layout = Layout.of(env_spec, options.images, options.every)
     run_folder = folder / RUN
     before = set(_successes(run_folder))
     extension = Extension(
@@ -158,6 +160,8 @@ def _about(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "action": "as executed; intended_action is what the policy meant, without noise: learn from that",
         "subgoal_frame_index": "the frame of the episode at which the current sub-task is over",
     }
+    if manifest["fingerprint"].get("recording", {}).get("every", 1) > 1:
+        conventions["image_age"] = "steps since the pictures were drawn; where it is not 0 they repeat the last ones"
     return {"conventions": conventions, **{key: manifest[key] for key in keys if key in manifest}}
 
 

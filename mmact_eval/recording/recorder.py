@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ class DemonstrationRecorder:
     """Pairs each executed action with the observation before it.
 
     An environment draws images late, when the scene is about to change, for whoever holds them: so each frame is drawn
-    once, and those of the random start never. Frames stay in memory until the outcome is known (0.2 MB for each image
-    of 256×256 pixels).
+    once, and those of the random start never. With `Layout.every` k only frames 0, k, 2k, … are drawn. Frames stay in
+    memory until the outcome is known (0.2 MB for each image of 256×256 pixels that was drawn).
 
     Attributes:
         stride: environment steps between two looks: every one.
@@ -40,7 +41,8 @@ class DemonstrationRecorder:
         self._layout = layout
         self._frames: list[Frame] = []
         self._start_actions: list[NDArray[np.float32]] = []
-        self._before: Observation | None = None
+        self._before: Observation | None = None  # None within the random start
+        self._pictures: Mapping[str, NDArray[np.uint8]] = {}
         self._instruction = ""
         self._intended = np.zeros((0, layout.action_dim), np.float32)
         self._subtask: str | None = None
@@ -53,7 +55,7 @@ class DemonstrationRecorder:
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """What the policy means to do, and why."""
         self._starting = bool(output.extras.get(RANDOM_START, False))
-        self._before = None if self._starting else query.observation
+        self._before = None if self._starting else self._seen(query.observation)
         self._intended = np.asarray(output.extras.get(CLEAN_ACTIONS, output.actions), np.float32)
         self._subtask = output.text
 
@@ -63,16 +65,25 @@ class DemonstrationRecorder:
         if self._before is None:
             self._start_actions.append(action)
             return
+        age = len(self._frames) % self._layout.every
+        if age == 0:
+            self._pictures = {camera: self._before.images[camera] for camera in self._layout.cameras}
         frame = Frame(
-            images={camera: self._before.images[camera] for camera in self._layout.cameras},
+            images=self._pictures,
             states=self._layout.state_vectors(self._before.state),
             action=action,
             intended=np.array(self._intended[0]),
             subtask=self._subtask,
+            age=age,
         )
         self._frames.append(frame)
         self._intended = self._intended[1:]
-        self._before = observation
+        self._before = self._seen(observation)
+
+    def _seen(self, observation: Observation) -> Observation:
+        """The observation of the next frame; without the images, which are then not drawn, if it is not its turn."""
+        drawn = len(self._frames) % self._layout.every == 0
+        return observation if drawn else replace(observation, images={})
 
     def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
         """Stage the demonstration of a success.

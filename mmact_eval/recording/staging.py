@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.errors import RunFolderError
 from mmact_eval.recording import images
-from mmact_eval.recording.layout import ACTION, INTENDED_ACTION, SUBTASK, Frame, Layout, Vector, image_column
+from mmact_eval.recording.layout import ACTION, IMAGE_AGE, INTENDED_ACTION, SUBTASK, Frame, Layout, Vector, image_column
 from mmact_eval.types import Episode, EpisodeResult
 
 FRAMES = "frames.parquet"
@@ -167,6 +167,8 @@ def _table(layout: Layout, frames: Sequence[Frame]) -> pa.Table:
     columns[ACTION] = vectors([frame.action for frame in frames], layout.action_dim)
     columns[INTENDED_ACTION] = vectors([frame.intended for frame in frames], layout.action_dim)
     columns[SUBTASK] = pa.array([frame.subtask for frame in frames], pa.string())
+    if layout.every > 1:
+        columns[IMAGE_AGE] = pa.array([frame.age for frame in frames], pa.int64())
     if layout.images == "png":
         for camera in layout.cameras:
             files = [{"bytes": images.png(frame.images[camera]), "path": None} for frame in frames]

@@ -32,13 +32,15 @@ FIXED: Mapping[str, Any] = {
     "scale_logits": False,
     "weight_tying": False,
 }
-# Ids and counts that the published prompts depend on.
-FIXED_VOCABULARY: Mapping[str, int] = {
+# Ids that a file states though they follow from the length of the tokenizer.
+SPECIAL_IDS: Mapping[str, int] = {
     "bos_token_id": vocabulary.BOS,
     "eos_token_id": vocabulary.EOS,
     "mask_token_id": vocabulary.MASK,
-    "num_vq_tokens": vocabulary.IMAGE_TOKENS,
 }
+
+TEXT_SIZE = "text_vocab_size"
+"""Our key for the length of the tokenizer, in the files of models with another one than the published."""
 
 REQUIRED = ("d_model", "n_layers", "n_heads", "mlp_hidden_size", "vocab_size")
 
@@ -109,14 +111,14 @@ def parse_config(data: Mapping[str, Any]) -> ModelConfig:
     """
     if data.get("model_type") != "mmact":
         raise UsageError(f'model_type must be "mmact", got {data.get("model_type")!r}')
-    for name, value in {**FIXED, **FIXED_VOCABULARY}.items():
-        if data.get(name) not in (None, value):
-            raise UsageError(f"{name} is {data[name]!r}, and only {value!r} is supported")
+    _check_fixed(data, FIXED)
     missing = [name for name in REQUIRED if data.get(name) is None]
     if missing:
         raise UsageError(f"{', '.join(missing)} missing")
     if data.get("embedding_size") not in (None, data["vocab_size"]):
         raise UsageError(f"wrong vocabulary: vocab_size {data['vocab_size']}, embedding_size {data['embedding_size']}")
+    words = _vocabulary(data)
+    _check_fixed(data, {name: words.special(token) for name, token in SPECIAL_IDS.items()})
     defaults = ModelConfig()
     return ModelConfig(
         d_model=data["d_model"],
@@ -127,8 +129,14 @@ def parse_config(data: Mapping[str, Any]) -> ModelConfig:
         max_sequence_length=data.get("max_sequence_length", defaults.max_sequence_length),
         rope_theta=data.get("rope_theta", defaults.rope_theta),
         rms_norm_eps=data.get("rms_norm_eps", defaults.rms_norm_eps),
-        vocabulary=_vocabulary(data),
+        vocabulary=words,
     )
+
+
+def _check_fixed(data: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
+    for name, value in supported.items():
+        if data.get(name) not in (None, value):
+            raise UsageError(f"{name} is {data[name]!r}, and only {value!r} is supported")
 
 
 def _vocabulary(data: Mapping[str, Any]) -> Vocabulary:
@@ -136,15 +144,18 @@ def _vocabulary(data: Mapping[str, Any]) -> Vocabulary:
         "vocab_size": data["vocab_size"],
         "codebook_size": data.get("codebook_size", vocabulary.CODEBOOK_SIZE),
         "action_vocab_size": data.get("action_vocab_size", vocabulary.ACTION_BINS),
+        TEXT_SIZE: data.get(TEXT_SIZE, vocabulary.TEXT_SIZE),
+        "num_vq_tokens": data.get("num_vq_tokens", vocabulary.IMAGE_TOKENS),
     }
     for name, value in sizes.items():
         if type(value) is not int:
             raise UsageError(f"wrong vocabulary: {name} must be an integer, got {value!r}")
-    return Vocabulary(sizes["vocab_size"], sizes["codebook_size"], sizes["action_vocab_size"])
+    return Vocabulary(*sizes.values())
 
 
 def config_json(config: ModelConfig, dtype: str) -> dict[str, Any]:
     """What a checkpoint's config.json says: sizes, the switches above, and what the LLaDA family's loaders ask for."""
+    words = config.vocabulary
     inert = {
         "alibi_bias_max": 8.0,
         "attention_dropout": 0.0,
@@ -172,13 +183,17 @@ def config_json(config: ModelConfig, dtype: str) -> dict[str, Any]:
         "max_sequence_length": config.max_sequence_length,
         "rope_theta": config.rope_theta,
         "rms_norm_eps": config.rms_norm_eps,
-        "vocab_size": config.vocabulary.size,
-        "embedding_size": config.vocabulary.size,
-        "new_vocab_size": config.vocabulary.size,
-        "llm_vocab_size": vocabulary.LLM_VOCAB_SIZE,
-        "codebook_size": config.vocabulary.codebook,
-        "action_vocab_size": config.vocabulary.bins,
-        "pad_token_id": vocabulary.EOS,
+        "vocab_size": words.size,
+        "embedding_size": words.size,
+        "new_vocab_size": words.size,
+        "llm_vocab_size": vocabulary.LLM_VOCAB_SIZE - vocabulary.TEXT_SIZE + words.text,
+        "codebook_size": words.codebook,
+        "action_vocab_size": words.bins,
+        "num_vq_tokens": words.image_tokens,
+        "pad_token_id": words.special(vocabulary.EOS),
+        **{name: words.special(token) for name, token in SPECIAL_IDS.items()},
     }
+    if words.text != vocabulary.TEXT_SIZE:
+        sizes[TEXT_SIZE] = words.text
     identity = {"model_type": "mmact", "architectures": ["MMACTModelLM"], "torch_dtype": dtype}
-    return dict(sorted({**identity, **inert, **FIXED, **FIXED_VOCABULARY, **sizes}.items()))
+    return dict(sorted({**identity, **inert, **FIXED, **sizes}.items()))

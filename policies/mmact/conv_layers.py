@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """Group norm over 32 groups, as published."""
-    return nn.GroupNorm(num_groups=32, num_channels=channels, eps=1e-6)
+def norm(channels: int, groups: int = 32) -> nn.GroupNorm:
+    """Group norm over 32 groups, as published, or others."""
+    return nn.GroupNorm(num_groups=groups, num_channels=channels, eps=1e-6)
 
 
 def conv3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -18,11 +18,11 @@ def conv3(inputs: int, outputs: int) -> nn.Conv2d:
 class ResidualBlock(nn.Module):
     """Two 3×3 convolutions, each behind norm and SiLU, added to the input (through a 1×1 where the width changes)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
         super().__init__()
-        self.norm1 = norm(inputs)
+        self.norm1 = norm(inputs, groups)
         self.conv1 = conv3(inputs, outputs)
-        self.norm2 = norm(outputs)
+        self.norm2 = norm(outputs, groups)
         self.conv2 = conv3(outputs, outputs)
         if inputs != outputs:
             self.nin_shortcut = nn.Conv2d(inputs, outputs, kernel_size=1)
@@ -36,9 +36,9 @@ class ResidualBlock(nn.Module):
 class AttentionBlock(nn.Module):
     """One head of self-attention over all places of the picture, added to the input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.norm = norm(channels)
+        self.norm = norm(channels, groups)
         self.q = nn.Conv2d(channels, channels, kernel_size=1)
         self.k = nn.Conv2d(channels, channels, kernel_size=1)
         self.v = nn.Conv2d(channels, channels, kernel_size=1)
@@ -76,11 +76,11 @@ class Upsample(nn.Module):
 class Middle(nn.Module):
     """The part at the lowest resolution, and the only one with attention."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.block_1 = ResidualBlock(channels, channels)
-        self.attn_1 = AttentionBlock(channels)
-        self.block_2 = ResidualBlock(channels, channels)
+        self.block_1 = ResidualBlock(channels, channels, groups)
+        self.attn_1 = AttentionBlock(channels, groups)
+        self.block_2 = ResidualBlock(channels, channels, groups)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.block_2(self.attn_1(self.block_1(x)))
@@ -89,9 +89,9 @@ class Middle(nn.Module):
 class Stage(nn.Module):
     """Residual blocks at one resolution, then a change of resolution if there is a next one."""
 
-    def __init__(self, inputs: int, outputs: int, blocks: int) -> None:
+    def __init__(self, inputs: int, outputs: int, blocks: int, groups: int) -> None:
         super().__init__()
-        self.block = nn.ModuleList(ResidualBlock(inputs if i == 0 else outputs, outputs) for i in range(blocks))
+        self.block = nn.ModuleList(ResidualBlock(inputs if i == 0 else outputs, outputs, groups) for i in range(blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.block:

@@ -104,6 +104,7 @@ def fill_text(
     device: torch.device,
     temperature: float,
     steps: int,
+    mask_id: int = MASK,
 ) -> Tensor:
     """Text: at each step, uncover the tokens the model is surest of; an uncovered token stays.
 
@@ -112,13 +113,14 @@ def fill_text(
         block, generators, batch, device: as in `fill_codes`.
         temperature: of sampling; 0 for the most likely token.
         steps: number of steps, at most `block`.
+        mask_id: the id of the mask.
 
     Returns:
         (B, block) int64 ids.
     """
-    tokens = torch.full((batch, block), MASK, dtype=torch.long, device=device)
+    tokens = torch.full((batch, block), mask_id, dtype=torch.long, device=device)
     for step in range(1, steps + 1):
-        masked = tokens == MASK  # the model may also choose the mask itself; then the place is tried again
+        masked = tokens == mask_id  # the model may also choose the mask itself; then the place is tried again
         if not masked.any():
             break
         draws = generators.uniform(block, dtype=torch.float64)[masked] if temperature else None

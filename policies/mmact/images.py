@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from mmact_eval.errors import UsageError
 
-SIDE = 256  # pixels
+SIDE = 256  # pixels, as published
 
 
-def to_pixels(image: NDArray[np.uint8]) -> Tensor:
-    """An (H, W, 3) uint8 image as (3, 256, 256) float32 in about [-1, 1] (bicubic interpolation may overshoot).
+def to_pixels(image: NDArray[np.uint8], side: int = SIDE) -> Tensor:
+    """An (H, W, 3) uint8 image as (3, side, side) float32 in about [-1, 1] (bicubic interpolation may overshoot).
 
     Steps, in the published order: divide by 255 (not where no value is above 1), black bars to a centred square,
     bicubic interpolation with antialiasing, [0, 1] → [-1, 1]. Always on the CPU, so that it is the same on any device.
@@ -29,12 +29,12 @@ def to_pixels(image: NDArray[np.uint8]) -> Tensor:
     if pixels.max() > 1.0:
         pixels = pixels / 255.0
     height, width = pixels.shape[1:]
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    pixels = functional.pad(pixels, (left, side - width - left, top, side - height - top))
-    if side != SIDE:
+    square = max(height, width)
+    top, left = (square - height) // 2, (square - width) // 2
+    pixels = functional.pad(pixels, (left, square - width - left, top, square - height - top))
+    if square != side:
         pixels = functional.interpolate(
-            pixels[None], size=(SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True
+            pixels[None], size=(side, side), mode="bicubic", align_corners=False, antialias=True
         )[0]
     return (pixels - 0.5) / 0.5
 

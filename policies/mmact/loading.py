@@ -26,7 +26,7 @@ def load_model(
     place = checkpoint.pick_device(device)
     folder, quantizer_folder = checkpoint.find(location), checkpoint.find(quantizer)
     config, quantizer_config = read_config(folder), read_quantizer_config(quantizer_folder)
-    tokenizer = read_tokenizer(folder)
+    tokenizer = read_tokenizer(folder, config.vocabulary)
     with torch.device("meta"):
         predictor, autoencoder = MaskedTokenPredictor(config), Quantizer(quantizer_config)
     checkpoint.load_weights(autoencoder, quantizer_folder, place, torch.float32)

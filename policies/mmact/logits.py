@@ -10,7 +10,6 @@ from torch import Tensor
 from mmact_eval.policies.mmact.decoding import UNKNOWN
 from mmact_eval.policies.mmact.packing import Batch
 from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.vocabulary import MASK
 
 
 def unknown_block(batch: Batch) -> Tensor:
@@ -22,7 +21,7 @@ def code_logits(predictor: MaskedTokenPredictor, batch: Batch, offset: int, size
     """Codes of a block (B, N), `UNKNOWN` where masked → logits (B, N, size) of the ids from `offset` on."""
 
     def logits(codes: Tensor) -> Tensor:
-        ids = batch.with_block(torch.where(codes == UNKNOWN, MASK, codes + offset))
+        ids = batch.with_block(torch.where(codes == UNKNOWN, batch.mask_id, codes + offset))
         return predictor.logits(predictor(ids, batch.attention, batch.block), slice(offset, offset + size))
 
     return logits

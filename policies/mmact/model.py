@@ -22,7 +22,7 @@ from mmact_eval.policies.mmact.quantizer import Quantizer
 from mmact_eval.policies.mmact.schedule import compounding, fading
 from mmact_eval.policies.mmact.tokenizer import TextTokenizer
 from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.vocabulary import IMAGE_TOKENS
+from mmact_eval.policies.mmact.vocabulary import MASK
 
 TEXT_TOKENS = 256  # length of a generated text
 TEXT_STEPS = 64
@@ -60,6 +60,12 @@ class MMACT:
         self.tokenizer = tokenizer
         self.pad_mask = pad_mask
         self.not_real = ""
+        words, images_as = predictor.config.vocabulary, quantizer.config
+        if (words.image_tokens, words.codebook) != (images_as.grid**2, 2**images_as.bits):
+            raise UsageError(
+                f"the transformer reads pictures of {words.image_tokens} codes out of {words.codebook}, and this image "
+                f"tokenizer makes {images_as.grid**2} out of {2**images_as.bits}; take the one it was trained with"
+            )
         self._prompts = PromptBuilder(tokenizer.encode, predictor.config.vocabulary)
 
     @property
@@ -78,7 +84,7 @@ class MMACT:
         Images are encoded one at a time: a code is made of signs, and another batch size may round one the other way.
         """
         with torch.inference_mode():
-            codes = self.quantizer.encode(images.to_pixels(image)[None].to(self.device))[0]
+            codes = self.quantizer.encode(images.to_pixels(image, self.quantizer.config.side)[None].to(self.device))[0]
             array: NDArray[np.int64] = codes.cpu().numpy()
             return array
 
@@ -89,8 +95,9 @@ class MMACT:
             UsageError: these are not 256 codes.
         """
         array = np.asarray(codes)
-        if array.shape != (IMAGE_TOKENS,) or array.min() < 0 or array.max() >= self.config.vocabulary.codebook:
-            raise UsageError(f"a picture is {IMAGE_TOKENS} codes in [0, {self.config.vocabulary.codebook})")
+        words = self.config.vocabulary
+        if array.shape != (words.image_tokens,) or array.min() < 0 or array.max() >= words.codebook:
+            raise UsageError(f"a picture is {words.image_tokens} codes in [0, {words.codebook})")
         with torch.inference_mode():
             tokens = torch.from_numpy(array.astype(np.int64))[None].to(self.device)
             return images.to_array(self.quantizer.decode(tokens)[0])
@@ -232,6 +239,7 @@ class MMACT:
                 device=self.device,
                 temperature=temperature,
                 steps=steps,
+                mask_id=self.config.vocabulary.special(MASK),
             )
             array: NDArray[np.int64] = ids.cpu().numpy()
             return array
@@ -295,7 +303,7 @@ class MMACT:
             away = [self._prompts.empty_image(c, e.state) for c, e in asked] if guidance else None
             filled = fill_codes(
                 guided(self._picture_logits(prompts), self._picture_logits(away) if away else None, guidance),
-                IMAGE_TOKENS,
+                self.config.vocabulary.image_tokens,
                 Generators(seeds, self.device),
                 len(prompts),
                 device=self.device,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mmact_eval.policies.mmact.checkpoint import DTYPES
 from mmact_eval.policies.mmact.config import CONFIG_FILE, ModelConfig, config_json
 from mmact_eval.policies.mmact.new_tokenizer import write_tokenizer
-from mmact_eval.policies.mmact.quantizer import Quantizer, QuantizerConfig, SignQuantizer
+from mmact_eval.policies.mmact.quantizer import Quantizer, QuantizerConfig, SignQuantizer, quantizer_json
 from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
 
 RANDOM_WEIGHTS = "random_weights"  # key in config.json
@@ -72,7 +72,7 @@ def write_quantizer(folder: Path, config: QuantizerConfig, seed: int = 0) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     with torch.device("meta"):
         module = Quantizer(config)
-    data = {"_class_name": "MAGVITv2", "channels": config.channels, RANDOM_WEIGHTS: True}
+    data = quantizer_json(config) | {RANDOM_WEIGHTS: True}
     (folder / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     tensors = {name: _random(name, tensor, seed) for name, tensor in module.state_dict().items()}
     rule = SignQuantizer(config.bits)

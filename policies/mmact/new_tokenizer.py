@@ -56,7 +56,7 @@ def tokenizer_json() -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_special(index, name) for index, name in _special_names()],
+        "added_tokens": special_tokens(BOS),
         "normalizer": None,
         "pre_tokenizer": byte_level,
         "post_processor": None,
@@ -78,14 +78,23 @@ def tokenizer_json() -> dict[str, Any]:
 def write_tokenizer(folder: Path) -> None:
     """Write tokenizer.json, and a tokenizer_config.json so that other libraries can load it as well."""
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json(), ensure_ascii=False), encoding="utf-8")
-    config = {
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config(), indent=2), encoding="utf-8")
+
+
+def tokenizer_config() -> dict[str, Any]:
+    """The contents of a tokenizer_config.json."""
+    return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": NAMED[BOS],
         "eos_token": NAMED[EOS],
         "pad_token": NAMED[EOS],
         "clean_up_tokenization_spaces": False,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def special_tokens(first: int) -> list[dict[str, Any]]:
+    """The special tokens, from this id on, as tokenizer.json has them."""
+    return [_special(index - BOS + first, name) for index, name in _special_names()]
 
 
 def _special_names() -> Iterator[tuple[int, str]]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmact_eval.policies.mmact.prompts import Prompt
-from mmact_eval.policies.mmact.vocabulary import PAD
+from mmact_eval.policies.mmact.vocabulary import MASK, PAD
 
 PadMask = Literal["bool", "additive"]
 PAD_MASKS: tuple[PadMask, ...] = ("bool", "additive")
@@ -25,11 +25,13 @@ class Batch:
         ids: (B, L) int64.
         attention: as `MaskedTokenPredictor.forward` takes it.
         block: (B, N) int64, where the block to be filled in is.
+        mask_id: the id of the mask.
     """
 
     ids: Tensor
     attention: Tensor | None
     block: Tensor
+    mask_id: int = MASK
 
     def with_block(self, tokens: Tensor) -> Tensor:
         """The ids with other tokens, (B, N), in the block."""
@@ -44,7 +46,7 @@ def pack(prompts: Sequence[Prompt], device: torch.device, pad_mask: PadMask = "b
     checkpoints were trained (a mask of ones and zeros that attention took for a bias).
 
     Args:
-        prompts: with blocks of one length.
+        prompts: with blocks of one length and one vocabulary.
     """
     soft = pad_mask == "additive" and not all(prompt.mask.all() for prompt in prompts)
     if not soft:
@@ -52,7 +54,8 @@ def pack(prompts: Sequence[Prompt], device: torch.device, pad_mask: PadMask = "b
     length = max(len(prompt.ids) for prompt in prompts)
     if soft:
         prompts = [prompt.padded_to(length) for prompt in prompts]
-    ids = np.full((len(prompts), length), PAD)
+    vocabulary = prompts[0].vocabulary
+    ids = np.full((len(prompts), length), vocabulary.special(PAD))
     real = np.zeros(ids.shape, dtype=bool)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt.ids)] = prompt.ids
@@ -64,4 +67,5 @@ def pack(prompts: Sequence[Prompt], device: torch.device, pad_mask: PadMask = "b
         attention = (bias[:, None, :, None] * bias[:, None, None, :]).to(device)
     elif not real.all():
         attention = torch.from_numpy(real)[:, None, None, :].to(device)
-    return Batch(torch.from_numpy(ids).to(device), attention, torch.from_numpy(block).to(device))
+    tokens, places = torch.from_numpy(ids).to(device), torch.from_numpy(block).to(device)
+    return Batch(tokens, attention, places, vocabulary.special(MASK))

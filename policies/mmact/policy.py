@@ -10,6 +10,7 @@ from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import QUANTIZER, load, require_packages
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for
 from mmact_eval.policies.mmact.options import PUBLISHED, Options, read_options
+from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
 from mmact_eval.policies.mmact.prompts import CHUNK
 from mmact_eval.policies.mmact.tiny import TINY, tiny_checkpoint
 from mmact_eval.specs import EnvSpec, PolicySpec
@@ -27,17 +28,17 @@ def make_policy(
     env_spec: EnvSpec,
     checkpoint: str = "",
     quantizer: str = "",
-    variant: str = "vanilla",
+    variant: str | None = None,
     steps: int = 1,
-    decoding: str = "sample",
+    decoding: str | None = None,
     temperature: float = 1.0,
     noise: float = 0.0,
-    state_mode: str = "as_released",
+    state_mode: str | None = None,
     pad_mask: str = "bool",
     replan: int | None = None,
     plan: int | None = None,
-    plan_steps: int = 64,
-    plan_tokens: int = 256,
+    plan_steps: int | None = None,
+    plan_tokens: int | None = None,
     plan_temperature: float = 0.0,
     subgoal: int | None = None,
     subgoal_steps: int = 18,
@@ -50,7 +51,8 @@ def make_policy(
     Args:
         env_spec: says which robot it is: actions of 7 numbers are one arm, 16 are two.
         checkpoint: a folder, or ``owner/name[/sub/folder][@revision]`` on the Hugging Face hub; without it, a
-            tiny one with random weights.
+            tiny one with random weights. A folder that `mmact-eval train` wrote holds model and image tokenizer, and
+            says what `variant`, `decoding`, `state_mode` and `plan_tokens` are if they are not given.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
@@ -78,7 +80,7 @@ def make_policy(
         "plan_temperature": plan_temperature, "subgoal": subgoal, "subgoal_steps": subgoal_steps,
         "subgoal_temperature": subgoal_temperature,
     }  # fmt: skip
-    options = read_options(variant, asked)
+    options = read_options(variant or "vanilla", asked)  # what makes no sense is refused before anything is fetched
     adapter = adapter_for(env_spec, options.state_mode)
     weights, images = _texts(checkpoint=checkpoint, quantizer=quantizer, device=device, dtype=dtype)[:2]
     require_packages()
@@ -88,26 +90,43 @@ def make_policy(
     tiny = tiny_checkpoint() if not weights else None
     if tiny is not None:
         print(HOW_TO_RUN_THE_PUBLISHED, file=sys.stderr)
-    folder = tiny / "model" if tiny else checkpoints.find(weights)
-    image_folder = checkpoints.find(images or QUANTIZER) if images or not tiny else tiny / "quantizer"
+    folder, own_images = _parts(tiny or checkpoints.find(weights))
+    own = read_own_defaults(folder)
+    if own != OwnDefaults():
+        stated = {name: getattr(own, name) if value is None else value for name, value in asked.items()
+                  if name in OWN_OPTIONS}  # fmt: skip
+        options = read_options(variant or own.variant or "vanilla", {**asked, **stated})
+        adapter = adapter_for(env_spec, options.state_mode)
+    image_folder = checkpoints.find(images or QUANTIZER) if images or not own_images else own_images
     model = load(folder, image_folder, device, dtype, options.pad_mask)
     spec = _spec(
         adapter,
         options,
-        name=TINY if tiny else "mmact",
+        name=_name(TINY if tiny else own.name or "mmact", options.variant),
         checkpoint=TINY if tiny else _pinned(weights, folder),
-        quantizer=images if tiny else _pinned(images or QUANTIZER, image_folder),
+        quantizer=images if own_images else _pinned(images or QUANTIZER, image_folder),
         dtype=str(next(model.predictor.parameters()).dtype).removeprefix("torch."),
         not_real=model.not_real,
     )
     return MmactPolicy(spec, model, adapter, options)
 
 
+def _parts(found: Path) -> tuple[Path, Path | None]:
+    """The folders of transformer and image tokenizer, if a folder holds both; else the folder itself and None."""
+    both = found / "model", found / "quantizer"
+    return both if all(part.is_dir() for part in both) else (found, None)
+
+
+def _name(name: str, variant: str) -> str:
+    """With the variant, if it is none that the name says."""
+    return name if variant == "vanilla" or name.endswith(f"-{variant}") else f"{name}-{variant}"
+
+
 def _spec(
     adapter: Adapter, options: Options, name: str, checkpoint: str, quantizer: str, dtype: str, not_real: str
 ) -> PolicySpec:
     return PolicySpec(
-        name=name if options.variant == "vanilla" else f"{name}-{options.variant}",
+        name=name,
         action=adapter.action,
         chunk=CHUNK,
         replan=options.replan,

@@ -7,7 +7,7 @@ to be filled in. Each phrase is tokenized by itself; a joined string would give 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import vocabulary as ids
 from mmact_eval.policies.mmact.bins import to_bins
-from mmact_eval.policies.mmact.vocabulary import Vocabulary
+from mmact_eval.policies.mmact.vocabulary import PUBLISHED, Vocabulary
 
 CHUNK = 8  # actions in a block
 
@@ -75,28 +75,32 @@ class Prompt:
         mask: (L,) bool, False at pads.
         start: index of the token right before the block (``<soa>`` or ``<soi>``, the last prompt token for text).
         block: length of the block.
+        vocabulary: of the ids.
     """
 
     ids: NDArray[np.int64]
     mask: NDArray[np.bool_]
     start: int
     block: int
+    vocabulary: Vocabulary = PUBLISHED
 
     def without_pads(self) -> Prompt:
         """The same sequence without its pads. Nothing attends to a pad, and only distances matter: the same logits."""
-        return Prompt(self.ids[self.mask], self.mask[self.mask], int(self.mask[: self.start].sum()), self.block)
+        start = int(self.mask[: self.start].sum())
+        return replace(self, ids=self.ids[self.mask], mask=self.mask[self.mask], start=start)
 
     def padded_to(self, length: int) -> Prompt:
         """The same sequence with pads added on its left."""
         pads = length - len(self.ids)
-        tokens, mask = np.pad(self.ids, (pads, 0), constant_values=ids.PAD), np.pad(self.mask, (pads, 0))
-        return Prompt(tokens, mask, self.start + pads, self.block)
+        pad = self.vocabulary.special(ids.PAD)
+        tokens, mask = np.pad(self.ids, (pads, 0), constant_values=pad), np.pad(self.mask, (pads, 0))
+        return replace(self, ids=tokens, mask=mask, start=self.start + pads)
 
     def without_context(self) -> Prompt:
         """The same length with everything before the block masked: what text generation is guided away from."""
         unknown = self.ids.copy()
-        unknown[: self.start + 1] = ids.MASK
-        return Prompt(unknown, self.mask, self.start, self.block)
+        unknown[: self.start + 1] = self.vocabulary.special(ids.MASK)
+        return replace(self, ids=unknown)
 
 
 def embodiment_for(state: ArrayLike | None, views: int) -> Embodiment:
@@ -140,7 +144,7 @@ class PromptBuilder:
         """The sequence that asks for actions, at the published length (1024 or 1120), pads included.
 
         Args:
-            codes: 256 image codes for each view, in the embodiment's order.
+            codes: the image codes of each view (256, as published), in the embodiment's order.
             instruction: the task in words, as the benchmark has it.
             state: 8 numbers (one arm) or 16 (two arms), in the model's convention; clipped to [-1, 1].
 
@@ -148,7 +152,8 @@ class PromptBuilder:
             UsageError: wrong number of views or state numbers, or an instruction too long for the published length.
         """
         embodiment = embodiment_for(state, len(codes))
-        context = [*self._context(ids.TASK_ACTION, embodiment, codes, instruction, state), ids.EOS]
+        special = self._vocabulary.special
+        context = [*self._context(ids.TASK_ACTION, embodiment, codes, instruction, state), special(ids.EOS)]
         block = embodiment.action_tokens
         left = embodiment.action_slot - len(context)
         if left < 0:
@@ -158,17 +163,17 @@ class PromptBuilder:
                 f"shorten the instruction: {instruction[:60]!r}"
             )
         tokens = [
-            *[ids.PAD] * left,
+            *[special(ids.PAD)] * left,
             *context,
-            ids.ACTION_START,
-            *[ids.MASK] * block,
-            ids.ACTION_END,
-            *[ids.PAD] * embodiment.trailing_pads,
+            special(ids.ACTION_START),
+            *[special(ids.MASK)] * block,
+            special(ids.ACTION_END),
+            *[special(ids.PAD)] * embodiment.trailing_pads,
         ]
         mask = np.ones(len(tokens), dtype=bool)
         mask[:left] = False
         mask[len(tokens) - embodiment.trailing_pads :] = False
-        return Prompt(np.array(tokens), mask, left + len(context), block)
+        return Prompt(np.array(tokens), mask, left + len(context), block, self._vocabulary)
 
     def image(self, codes: Sequence[ArrayLike], instruction: str, state: ArrayLike | None = None) -> Prompt:
         """The sequence that asks for the picture a chunk later.
@@ -178,11 +183,13 @@ class PromptBuilder:
         the phrase about it is left out too.
         """
         embodiment = embodiment_for(state, len(codes))
-        return self._image([*self._context(ids.TASK_IMAGE, embodiment, codes, instruction, state), ids.EOS], embodiment)
+        context = self._context(ids.TASK_IMAGE, embodiment, codes, instruction, state)
+        return self._image([*context, self._vocabulary.special(ids.EOS)], embodiment)
 
     def empty_image(self, codes: Sequence[ArrayLike], state: ArrayLike | None = None) -> Prompt:
         """The sequence that asks for any picture: what image generation is guided away from."""
-        return self._image([ids.TASK_IMAGE, ids.BOS, ids.EOS], embodiment_for(state, len(codes)))
+        context = [self._vocabulary.special(token) for token in (ids.TASK_IMAGE, ids.BOS, ids.EOS)]
+        return self._image(context, embodiment_for(state, len(codes)))
 
     def text(
         self, codes: Sequence[ArrayLike], instruction: str, state: ArrayLike | None = None, block: int = 256
@@ -193,32 +200,38 @@ class PromptBuilder:
         """
         embodiment = embodiment_for(state, len(codes))
         context = self._context(ids.TASK_TEXT, embodiment, codes, instruction, state)
-        tokens = np.array([*context, *[ids.MASK] * block])
-        return Prompt(tokens, np.ones(len(tokens), dtype=bool), len(context) - 1, block)
+        tokens = np.array([*context, *[self._vocabulary.special(ids.MASK)] * block])
+        return Prompt(tokens, np.ones(len(tokens), dtype=bool), len(context) - 1, block, self._vocabulary)
 
     def _context(
         self, task: int, embodiment: Embodiment, codes: Sequence[ArrayLike], instruction: str, state: ArrayLike | None
     ) -> list[int]:
-        text = self._encode(instruction)
-        context = [task, *([] if text[:1] == [ids.BOS] else [ids.BOS]), *text]
+        special = self._vocabulary.special
+        text, bos = self._encode(instruction), special(ids.BOS)
+        context = [special(task), *([] if text[:1] == [bos] else [bos]), *text]
         if state is not None:
             bins = to_bins(state, self._vocabulary.bins) + self._vocabulary.action_offset
-            context += [*self._phrases[STATE], ids.STATE_START, *bins.tolist(), ids.STATE_END]
+            context += [*self._phrases[STATE], special(ids.STATE_START), *bins.tolist(), special(ids.STATE_END)]
         for phrase, view in zip(embodiment.views, codes, strict=True):
             image = self._image_ids(view)
-            context += [*self._phrases[phrase], ids.IMAGE_START, *image, ids.IMAGE_END]
-        return [*context, *self._phrases[ACTION_DIM], embodiment.dim_token]
+            context += [*self._phrases[phrase], special(ids.IMAGE_START), *image, special(ids.IMAGE_END)]
+        return [*context, *self._phrases[ACTION_DIM], special(embodiment.dim_token)]
 
     def _image_ids(self, codes: ArrayLike) -> list[int]:
         array = np.asarray(codes)
-        if array.shape != (ids.IMAGE_TOKENS,) or array.min() < 0 or array.max() >= self._vocabulary.codebook:
-            raise UsageError(f"a view is {ids.IMAGE_TOKENS} image codes below {self._vocabulary.codebook}")
+        if (
+            array.shape != (self._vocabulary.image_tokens,)
+            or array.min() < 0
+            or array.max() >= self._vocabulary.codebook
+        ):
+            raise UsageError(f"a view is {self._vocabulary.image_tokens} image codes below {self._vocabulary.codebook}")
         tokens: list[int] = (array.astype(np.int64) + self._vocabulary.image_offset).tolist()
         return tokens
 
-    @staticmethod
-    def _image(context: list[int], embodiment: Embodiment) -> Prompt:
-        left = max(0, embodiment.total - ids.IMAGE_TOKENS - 2 - len(context))
-        tokens = [*[ids.PAD] * left, *context, ids.IMAGE_START, *[ids.MASK] * ids.IMAGE_TOKENS, ids.IMAGE_END]
+    def _image(self, context: list[int], embodiment: Embodiment) -> Prompt:
+        special, block = self._vocabulary.special, self._vocabulary.image_tokens
+        left = max(0, embodiment.total - block - 2 - len(context))
+        picture = [special(ids.IMAGE_START), *[special(ids.MASK)] * block, special(ids.IMAGE_END)]
+        tokens = [*[special(ids.PAD)] * left, *context, *picture]
         mask = np.arange(len(tokens)) >= left
-        return Prompt(np.array(tokens), mask, left + len(context), ids.IMAGE_TOKENS)
+        return Prompt(np.array(tokens), mask, left + len(context), block, self._vocabulary)

@@ -7,8 +7,9 @@ bits. Names of modules and buffers are the names in the published checkpoint.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class QuantizerConfig:
         encoder_widths, decoder_widths: width of each stage, in units of `channels`, from the full resolution down.
         encoder_blocks, decoder_blocks: residual blocks of each stage.
         bits: length of a code.
+        groups: of the group norms; every width is a multiple.
+        side: height and width of the pictures in pixels.
     """
 
     channels: int = 128
@@ -35,14 +38,36 @@ class QuantizerConfig:
     decoder_widths: tuple[int, ...] = (1, 1, 2, 2, 4)
     decoder_blocks: tuple[int, ...] = (4, 4, 3, 4, 3)
     bits: int = 13
+    groups: int = 32
+    side: int = 256
 
     def __post_init__(self) -> None:
-        if type(self.channels) is not int or self.channels < 32 or self.channels % 32:
-            raise UsageError(f"image tokenizer: channels must be a multiple of 32, got {self.channels!r}")
+        for name in ("channels", "bits", "groups", "side"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise UsageError(f"image tokenizer: {name} must be an integer ≥ 1, got {getattr(self, name)!r}")
+        stages = (self.encoder_widths, self.encoder_blocks, self.decoder_widths, self.decoder_blocks)
+        if len({len(stage) for stage in stages}) > 1 or not all(type(n) is int and n >= 0 for s in stages for n in s):
+            raise UsageError("image tokenizer: widths and blocks are lists of integers, all of one length")
+        if self.channels % self.groups:
+            raise UsageError(
+                f"image tokenizer: channels must be a multiple of {self.groups} (groups), got {self.channels!r}"
+            )
+        if self.side % self.patch:
+            raise UsageError(f"image tokenizer: side must be a multiple of {self.patch} pixels, got {self.side}")
+
+    @property
+    def patch(self) -> int:
+        """Height and width of the pixels that share a code."""
+        return int(2 ** (len(self.encoder_blocks) - 1))
+
+    @property
+    def grid(self) -> int:
+        """Codes in a row, and rows."""
+        return self.side // self.patch
 
 
 def read_quantizer_config(folder: Path) -> QuantizerConfig:
-    """The size of the image tokenizer in a folder: the published one unless its config.json states other `channels`.
+    """The size of the image tokenizer in a folder: the published one, but for what its config.json states otherwise.
 
     Raises:
         UsageError: config.json cannot be read.
@@ -52,10 +77,19 @@ def read_quantizer_config(folder: Path) -> QuantizerConfig:
         return QuantizerConfig()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        channels = data.get("channels", QuantizerConfig.channels)
-    except (OSError, ValueError, AttributeError) as error:
+        stated: dict[str, Any] = {}
+        for field in fields(QuantizerConfig):
+            value = data.get(field.name)
+            if value is not None:
+                stated[field.name] = tuple(value) if isinstance(value, list) else value
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
-    return QuantizerConfig(channels=channels)
+    return QuantizerConfig(**stated)
+
+
+def quantizer_json(config: QuantizerConfig) -> dict[str, Any]:
+    """What an image tokenizer's config.json says."""
+    return {"_class_name": "MAGVITv2", **asdict(config)}
 
 
 class Encoder(nn.Module):
@@ -67,12 +101,12 @@ class Encoder(nn.Module):
         self.conv_in = conv3(3, config.channels)
         self.down = nn.ModuleList()
         for level, blocks in enumerate(config.encoder_blocks):
-            stage = Stage(widths[level], widths[level + 1], blocks)
+            stage = Stage(widths[level], widths[level + 1], blocks, config.groups)
             if level != len(config.encoder_blocks) - 1:
                 stage.downsample = Downsample(widths[level + 1])
             self.down.append(stage)
-        self.mid = Middle(widths[-1])
-        self.norm_out = norm(widths[-1])
+        self.mid = Middle(widths[-1], config.groups)
+        self.norm_out = norm(widths[-1], config.groups)
         self.conv_out = conv3(widths[-1], config.bits)
         self.quant_conv = nn.Conv2d(config.bits, config.bits, kernel_size=1)
 
@@ -92,14 +126,14 @@ class Decoder(nn.Module):
         widths = [config.channels * width for width in config.decoder_widths]
         inputs = [*widths[1:], widths[-1]]
         self.conv_in = conv3(config.bits, widths[-1])
-        self.mid = Middle(widths[-1])
+        self.mid = Middle(widths[-1], config.groups)
         self.up = nn.ModuleList()
         for level, blocks in enumerate(config.decoder_blocks):
-            stage = Stage(inputs[level], widths[level], blocks)
+            stage = Stage(inputs[level], widths[level], blocks, config.groups)
             if level != 0:
                 stage.upsample = Upsample(widths[level])
             self.up.append(stage)
-        self.norm_out = norm(widths[0])
+        self.norm_out = norm(widths[0], config.groups)
         self.conv_out = conv3(widths[0], 3)
         self.post_quant_conv = nn.Conv2d(config.bits, config.bits, kernel_size=1)
 
@@ -148,9 +182,9 @@ class Quantizer(nn.Module):
         self.quantize = SignQuantizer(config.bits)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """(B, 3, 256, 256) float32 in [-1, 1] → (B, 256) int64 codes."""
+        """(B, 3, side, side) float32 in [-1, 1] → (B, grid²) int64 codes."""
         return self.quantize.codes(self.encoder(pixels))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """(B, 256) int64 codes → (B, 3, 256, 256) float32, about [-1, 1], not clipped."""
+        """(B, grid²) int64 codes → (B, 3, side, side) float32, about [-1, 1], not clipped."""
         return self.decoder(self.quantize.vectors(codes).contiguous())

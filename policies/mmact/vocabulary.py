@@ -6,6 +6,7 @@ here, so they are known by number only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mmact_eval.errors import UsageError
@@ -37,33 +38,56 @@ VOCAB_SIZE = 136704
 ACTION_BINS = 2048
 
 
+FIRST_SPECIAL = BOS
+"""All special ids from here to the end of the tokenizer are where they are whatever the text before them is: a smaller
+tokenizer has the same ones, as many places earlier as it is shorter."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
-    """Where the parts of the vocabulary that are not text begin.
+    """Where the parts of the vocabulary begin; the defaults are the published one's.
 
     Attributes:
         size: ids in all.
         codebook: image codes; code c has the id `image_offset` + c.
         bins: bins of an action or state number; bin b has the id `action_offset` + b.
+        text: length of the text tokenizer, special tokens included.
+        image_tokens: codes of a picture, a square number.
     """
 
     size: int = VOCAB_SIZE
     codebook: int = CODEBOOK_SIZE
     bins: int = ACTION_BINS
+    text: int = TEXT_SIZE
+    image_tokens: int = IMAGE_TOKENS
 
     def __post_init__(self) -> None:
         if self.bins < 2 or self.codebook < 1 or self.action_offset < self.image_offset + self.codebook:
             raise UsageError(
-                f"wrong vocabulary: {self.size} ids do not hold {TEXT_SIZE} text tokens, {self.codebook} image codes "
+                f"wrong vocabulary: {self.size} ids do not hold {self.text} text tokens, {self.codebook} image codes "
                 f"and {self.bins} action bins"
             )
+        if not TEXT_SIZE - FIRST_SPECIAL < self.text <= TEXT_SIZE:
+            raise UsageError(
+                f"wrong vocabulary: a tokenizer has {TEXT_SIZE - FIRST_SPECIAL} special tokens and some text, "
+                f"{TEXT_SIZE} tokens at most, not {self.text}"
+            )
+        if self.image_tokens < 1 or math.isqrt(self.image_tokens) ** 2 != self.image_tokens:
+            raise UsageError(f"wrong vocabulary: a picture is a square of codes, not {self.image_tokens} of them")
 
     @property
     def image_offset(self) -> int:
         """Id of image code 0: right behind the tokenizer's last token, before the end of the language model's rows."""
-        return TEXT_SIZE
+        return self.text
 
     @property
     def action_offset(self) -> int:
         """Id of bin 0: the bins are the last ids."""
         return self.size - self.bins
+
+    def special(self, published: int) -> int:
+        """The id of a special token, given by its published one."""
+        return published - TEXT_SIZE + self.text
+
+
+PUBLISHED = Vocabulary()

@@ -60,3 +60,19 @@ def test_shuffling_keeps_the_episodes() -> None:
     planned = plan_episodes(suite(), TASKS, 5, 0)
     assert shuffled(planned, 1) != planned
     assert sorted(shuffled(planned, 1)) == sorted(planned)
+
+
+def test_chosen_init_states_are_started_from_in_turn() -> None:
+    planned = plan_episodes(suite(), TASKS[:1], 5, 7, "3-4, 1")
+    assert [(e.init_state, e.seed) for e in planned] == [(3, 7), (4, 7), (1, 7), (3, 8), (4, 8)]
+    with pytest.raises(UsageError, match="3 init states to start from"):
+        plan_episodes(suite(seed_mode="upstream"), TASKS, 4, 0, "0-2")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [("2-9", "has init states 0 to 4"), ("3-1", "no init states"), ("a", "takes numbers and ranges"), ("", "takes")],
+)
+def test_init_states_that_are_not_there_are_refused(wanted: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan_episodes(suite(), TASKS, 1, 0, wanted)

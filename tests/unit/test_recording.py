@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as stn
 from mmact_eval import registry
 from mmact_eval.envs.toy import plugin
 from mmact_eval.errors import UsageError
+from mmact_eval.lazy_images import LazyImages
 from mmact_eval.policies.toy import ToyPolicy
 from mmact_eval.protocols import Needs
 from mmact_eval.rollout import run_episode
@@ -218,6 +219,53 @@ def test_a_frame_holds_what_was_seen_before_its_action(tmp_path: Path, perturbed
         seen, *_ = env.step_chunk(np.array([rows["action"][frame]], np.float32))
     assert env.state_hash() == staged.final_hash
     assert (rows["action"] != rows["intended_action"]) == bool(perturbed)
+
+
+def test_only_every_kth_frame_is_drawn_and_the_others_repeat_it(tmp_path: Path) -> None:
+    suite = load_suite("toy")
+    task = plugin.tasks(suite)[1]
+    env = plugin.make(suite, task, Needs(("top", "side"), True))
+    episode, drawn = Episode(suite.name, task.name, 2, 0), []
+
+    class Watched:
+        """The environment, with images that tell when they are looked at."""
+
+        interface = env.interface
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(env, name)
+
+        def begin(self, episode: Episode) -> Observation:
+            return self._watched(env.begin(episode))
+
+        def step_chunk(self, actions: np.ndarray[Any, Any]) -> Any:
+            seen, *rest = env.step_chunk(actions)
+            return self._watched(seen), *rest
+
+        def _watched(self, seen: Observation) -> Observation:
+            def draw(camera: str) -> np.ndarray[Any, Any]:
+                drawn.append(camera)
+                return np.array(seen.images[camera])
+
+            return replace(seen, images=LazyImages(tuple(seen.images), draw))
+
+    rows = {}
+    for every in (1, 3):
+        drawn.clear()
+        root = tmp_path / str(every)
+        layout = Layout.of(env.interface, "png", every)
+        watcher = DemonstrationRecorder(root, "staged", layout)
+        result = run_episode(Watched(), ToyPolicy(chunk=4), episode, suite.protocol, [watcher])
+        rows[every] = staging.read(root / result.artifacts["demonstration"]).rows().to_pydict()
+        assert len(drawn) == 2 * -(-result.steps // every)
+    pictures = {every: [row["bytes"] for row in rows[every]["observation.images.top"]] for every in rows}
+    assert rows[3]["image_age"] == [t % 3 for t in range(len(pictures[3]))]
+    assert pictures[3] == [pictures[1][t // 3 * 3] for t in range(len(pictures[1]))]
+    assert len(set(pictures[1])) > len(set(pictures[3])) > 1
+    assert layout.features(with_subtasks=False)["image_age"] == {"dtype": "int64", "shape": [1], "names": None}
+    for column in ("action", "intended_action", "observation.state"):
+        assert rows[3][column] == rows[1][column]
+    assert "image_age" not in rows[1]
 
 
 def test_failures_leave_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""`mmact-eval train`: MM-ACT on recorded demonstrations."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+
+import click
+
+from mmact_eval.commands._options import stop_on_sigterm
+from mmact_eval.errors import RunAborted, Stopped, UsageError
+
+
+@click.command(
+    "train",
+    epilog="""\b
+Examples:
+  mmact-eval record --suite libero-object --policy expert --init-states 0-19 --episodes 60 --noise 0.06 \\
+      --random-start 24 --every 8 --workers 2 --out data/object
+  mmact-eval train policies/mmact/training/nano.yaml --set data=[data/object] --out nano
+  mmact-eval train policies/mmact/training/nano.yaml --set data=[data/object] --set variant=text --out nano
+  mmact-eval run --suite libero-object --init-states 20-49 --policy mmact \\
+      --policy-args checkpoint=nano/vanilla/checkpoint
+The same command goes on where it stopped.""",
+)
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for all that is made.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the configuration.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads on a CPU.  [default: PyTorch's]")
+@click.option("--only-quantizer", is_flag=True, help="Stop when the image tokenizer is trained.")
+def command(
+    config: Path, out: Path, overrides: tuple[str, ...], device: str, threads: int | None, only_quantizer: bool
+) -> int:
+    """Train a small MM-ACT on demonstrations that `record` made; CONFIG says how (docs/training.md)."""
+    from mmact_eval.policies.mmact import require_packages
+    from mmact_eval.policies.mmact.training.settings import read_settings
+
+    require_packages()
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError('training reads data sets with the package "pyarrow": pip install "mmact-eval[train]"')
+    settings = read_settings(config, overrides)
+    import torch
+
+    from mmact_eval.policies.mmact.training.pipeline import train
+
+    if threads:
+        torch.set_num_threads(threads)
+    stop_on_sigterm()
+    start = time.perf_counter()
+
+    def say(line: str) -> None:
+        click.echo(f"[{time.perf_counter() - start:7.0f} s] {line}")
+
+    try:
+        trained = train(settings, out, device, only_quantizer, say)
+    except (KeyboardInterrupt, Stopped):
+        raise RunAborted("stopped. Give the same command again to go on from the last saved state.") from None
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error}") from None
+    if trained.checkpoint is None:
+        click.echo(f"Wrote the image tokenizer {trained.quantizer}.")
+    else:
+        click.echo(f"Wrote {trained.checkpoint}. Try it:")
+        suite = settings.rollouts.suite
+        click.echo(f"  mmact-eval run --suite {suite} --policy mmact --policy-args checkpoint={trained.checkpoint}")
+    return 0

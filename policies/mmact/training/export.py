@@ -1,0 +1,52 @@
+"""Trained models as checkpoints in the published layout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from mmact_eval.policies.mmact.config import CONFIG_FILE, config_json
+from mmact_eval.policies.mmact.own_defaults import OWN, OwnDefaults
+from mmact_eval.policies.mmact.quantizer import Quantizer
+from mmact_eval.policies.mmact.training.codes import write_quantizer
+from mmact_eval.policies.mmact.training.settings import Training
+from mmact_eval.policies.mmact.training.tables import plain_state
+from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
+
+
+def export(
+    folder: Path, settings: Training, predictor: MaskedTokenPredictor, quantizer: Quantizer, tokenizer: Path
+) -> None:
+    """Write ``folder/model`` and ``folder/quantizer``, in the place of what is there.
+
+    Args:
+        folder: for both.
+        settings: name, variant, and how the model wants to be asked.
+        predictor, quantizer: trained.
+        tokenizer: the folder with tokenizer.json.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    half = folder.with_name(f".{folder.name}")
+    shutil.rmtree(half, ignore_errors=True)
+    model = half / "model"
+    model.mkdir(parents=True)
+    own = OwnDefaults(
+        f"{settings.name}-{settings.variant}", settings.variant, settings.state_mode, settings.decoding,
+        plan_tokens=settings.plan_tokens, plan_steps=settings.plan_tokens,
+    )  # fmt: skip
+    data = config_json(predictor.config, "float32") | {OWN: own.as_json()}
+    (model / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    tensors = {name: tensor.float().cpu().contiguous() for name, tensor in plain_state(predictor).items()}
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    for file in tokenizer.glob("tokenizer*.json"):
+        shutil.copyfile(file, model / file.name)
+    write_quantizer(quantizer, half / "quantizer")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(half, folder)

@@ -1,0 +1,197 @@
+"""The training of the transformer: stages of steps, with reports, saved states and rollouts in between."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmact_eval.policies.mmact.training import state as states
+from mmact_eval.policies.mmact.training.losses import Answered, answer
+from mmact_eval.policies.mmact.training.optimizing import Stepper
+from mmact_eval.policies.mmact.training.settings import Stage, Target, Training
+from mmact_eval.policies.mmact.training.tables import share
+from mmact_eval.policies.mmact.training.targets import Examples
+from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
+
+_HELD_OUT = 64
+"""Examples of each target that the held-out loss is the mean of."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What to train on.
+
+    Attributes:
+        examples: makes questions.
+        train, held_out: moments.
+        digest: of the data and of everything that was trained before, for the saved state.
+    """
+
+    examples: Examples
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    digest: str
+
+
+def new_predictor(config: Any, seed: int) -> MaskedTokenPredictor:
+    """A transformer with first weights.
+
+    A layer keeps the scale of what it gets (in a narrow model that takes larger weights than the usual 0.02: attention
+    would begin even and learn late where to look), and adds the less to the stream the more layers there are.
+    """
+    torch.manual_seed(seed)
+    predictor = MaskedTokenPredictor(config)
+    parts = predictor.model["transformer"]
+    with torch.no_grad():
+        for block in parts["blocks"]:
+            for layer in (block.q_proj, block.k_proj, block.v_proj, block.attn_out, block.ff_proj, block.up_proj,
+                          block.ff_out):  # fmt: skip
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+            for layer in (block.attn_out, block.ff_out):
+                layer.weight.div_((2 * config.n_layers) ** 0.5)
+        nn.init.normal_(parts["wte"].weight, std=0.5)
+        nn.init.normal_(parts["ff_out"].weight, std=0.02)
+    share(predictor)
+    return predictor
+
+
+def train(
+    settings: Training,
+    predictor: MaskedTokenPredictor,
+    data: Data,
+    folder: Path,
+    device: torch.device,
+    say: Callable[[str], None],
+    rollouts: Callable[[int], str] | None = None,
+) -> MaskedTokenPredictor:
+    """Train, going on where a state in the folder says.
+
+    Everything random of a step follows from seed, stage and step, so that an interruption leaves no trace: on a CPU,
+    equal settings give equal weights, bit for bit.
+
+    Args:
+        settings: how.
+        predictor: as `new_predictor` makes it.
+        data: on what.
+        folder: for state and log.
+        device: where.
+        say: gets lines of progress.
+        rollouts: measures success after so many steps of the last stage, and says so in a line.
+
+    Raises:
+        UsageError: the state in the folder is of another training.
+        OSError: state or log cannot be written.
+    """
+    predictor.to(device).train()
+    saved = states.load(folder, data.digest)
+    if saved:
+        predictor.load_state_dict(saved.weights)
+        say(f"goes on after step {saved.step} of stage {saved.stage + 1}")
+    log = states.Log(folder, saved.stage if saved else 0, saved.step if saved else 0)
+    precision = _precision(settings, device)
+    for number, (name, stage) in enumerate(settings.stages.items()):
+        if (saved and number < saved.stage) or not settings.targets(stage):
+            continue
+        stepper = Stepper(predictor.named_parameters(), stage.optimizer, stage.steps)
+        first = 0
+        if saved and number == saved.stage:
+            stepper.load_state_dict(saved.optimizer)
+            first = saved.step
+        run = _Stage(settings, name, number, stage, predictor, data, precision, log, say)
+        last_stage = number == len(settings.stages) - 1
+        for step in range(first, stage.steps):
+            run.step(stepper, step)
+            done = step + 1
+            if done % settings.save_every == 0 or done == stage.steps:
+                state = states.State(number, done, predictor.state_dict(), stepper.state_dict())
+                states.save(state, folder, data.digest)
+            every, at_end = settings.rollouts.every, settings.rollouts.last and done == stage.steps
+            if rollouts and last_stage and ((every and done % every == 0) or at_end):
+                say(rollouts(done))
+    return predictor.eval()
+
+
+class _Stage:
+    """One stage's steps and reports."""
+
+    def __init__(
+        self, settings: Training, name: str, number: int, stage: Stage, predictor: MaskedTokenPredictor, data: Data,
+        precision: Callable[[], AbstractContextManager[None]], log: states.Log, say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._settings, self._name, self._number, self._stage = settings, name, number, stage
+        self._predictor, self._data, self._precision, self._log, self._say = predictor, data, precision, log, say
+        self._targets = settings.targets(stage)
+        self._usable = {target: data.examples.usable(target, data.train) for target in self._targets}
+        self._sums: dict[Target, list[float]] = {}
+        self._since, self._steps = time.perf_counter(), 0
+
+    def step(self, stepper: Stepper, step: int) -> None:
+        """One step of the optimizer, and a report if it is time."""
+        rng = np.random.default_rng([self._settings.seed, self._number, step])
+        total: Tensor | None = None
+        for target, (weight, count) in self._targets.items():
+            places = rng.choice(self._usable[target], count)
+            answered = answer(self._predictor, self._data.examples.question(target, places, rng), self._precision())
+            self._sums.setdefault(target, []).append(float(answered.loss.detach()))
+            total = weight * answered.loss if total is None else total + weight * answered.loss
+        assert total is not None
+        stepper.step(step, total)
+        self._steps += 1
+        if (step + 1) % self._settings.report_every == 0 or step + 1 == self._stage.steps:
+            self._report(step + 1)
+
+    def _report(self, done: int) -> None:
+        trained = {target: float(np.mean(values)) for target, values in self._sums.items()}
+        tested = {target: self._held_out(target) for target in self._targets}
+        rate = self._steps / (time.perf_counter() - self._since)
+        facts = {target: {"loss": trained[target], **tested[target]} for target in self._targets}
+        self._log.write(self._number, done, name=self._name, steps_per_second=round(rate, 3), **facts)
+        told = "  ".join(_in_words(target, facts[target]) for target in facts)
+        self._say(f"{self._name} {done}/{self._stage.steps}: {told}  ({rate:.2f} steps/s)")
+        self._sums, self._steps, self._since = {}, 0, time.perf_counter()
+
+    def _held_out(self, target: Target) -> dict[str, float]:
+        """The loss on the same held-out questions at every report."""
+        usable = self._data.examples.usable(target, self._data.held_out)
+        if not len(usable):
+            return {}
+        rng = np.random.default_rng(self._settings.seed)
+        places = rng.choice(usable, min(_HELD_OUT, len(usable)), replace=False)
+        answers: list[tuple[int, Answered]] = []
+        self._predictor.eval()
+        with torch.no_grad():
+            for first in range(0, len(places), 32):
+                part = places[first : first + 32]
+                question = self._data.examples.question(target, part, rng)
+                answers.append((len(part), answer(self._predictor, question, self._precision())))
+        self._predictor.train()
+        sizes = [size for size, _ in answers]
+        found = {"held_out": float(np.average([float(a.loss) for _, a in answers], weights=sizes)),
+                 "right": float(np.average([a.right for _, a in answers], weights=sizes))}  # fmt: skip
+        if answers[0][1].off is not None:
+            found["off"] = float(np.average([a.off or 0.0 for _, a in answers], weights=sizes))
+        return found
+
+
+def _in_words(target: str, facts: dict[str, float]) -> str:
+    held = f"/{facts['held_out']:.3f}" if "held_out" in facts else ""
+    off = f" off {facts['off']:.3f}" if "off" in facts else ""
+    return f"{target} {facts['loss']:.3f}{held}{off}"
+
+
+def _precision(settings: Training, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    """Makes the context that the model is computed in."""
+    wanted = settings.precision
+    if wanted == "float32" or (wanted == "auto" and device.type == "cpu"):
+        return contextlib.nullcontext
+    return lambda: torch.autocast(device.type, torch.bfloat16)

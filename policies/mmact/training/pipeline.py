@@ -1,0 +1,157 @@
+"""The whole way from recorded demonstrations to a checkpoint; what is there already is not made again.
+
+    OUT/cache/              pictures and codes of the data sets
+    OUT/quantizer/          the image tokenizer, in the published layout
+    OUT/tokenizer/          the text tokenizer
+    OUT/VARIANT/state.pt    where the training of the transformer goes on
+    OUT/VARIANT/log.jsonl   its losses
+    OUT/VARIANT/checkpoint/ model and quantizer, for `--policy-args checkpoint=`
+    OUT/VARIANT/rollouts/   run folders
+
+Data, image tokenizer and text tokenizer do not depend on the variant, so that four variants share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mmact_eval.errors import UsageError
+from mmact_eval.policies.mmact import checkpoint as checkpoints
+from mmact_eval.policies.mmact.config import ModelConfig
+from mmact_eval.policies.mmact.quantizer import Quantizer, read_quantizer_config
+from mmact_eval.policies.mmact.tokenizer import read_tokenizer
+from mmact_eval.policies.mmact.training import codes, frames, loop, recordings, rollouts, tokens, words
+from mmact_eval.policies.mmact.training.export import export
+from mmact_eval.policies.mmact.training.frames import Moments
+from mmact_eval.policies.mmact.training.settings import Training
+from mmact_eval.policies.mmact.training.targets import Examples
+from mmact_eval.policies.mmact.vocabulary import Vocabulary
+
+Say = Callable[[str], None]
+_MADE_OF = "made_of.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to.
+
+    Attributes:
+        checkpoint: the folder with ``model`` and ``quantizer``; None if only the image tokenizer was asked for.
+        quantizer: the image tokenizer's folder.
+    """
+
+    checkpoint: Path | None
+    quantizer: Path
+
+
+def train(settings: Training, out: Path, device_name: str, only_quantizer: bool, say: Say) -> Trained:
+    """Train what is not there yet.
+
+    Raises:
+        UsageError: data that cannot be read, or a folder that holds another training.
+        OSError: `out` cannot be written.
+    """
+    device = checkpoints.pick_device(device_name)
+    folders = [Path(folder).expanduser() for folder in settings.data]
+    adapter = recordings.adapter_of(folders, settings.state_mode)
+    out.mkdir(parents=True, exist_ok=True)
+    moments = frames.load_moments(folders, adapter, settings.quantizer.side, out / "cache", say)
+    chosen, held_out = moments.split(settings.held_out, settings.seed)
+    say(f"{len(moments)} moments of {len(moments.starts)} starts and {len(moments.instructions)} tasks; "
+        f"{len(held_out)} of them held out")  # fmt: skip
+    data = f"{recordings.digest(folders)} {settings.held_out} {settings.state_mode}"
+
+    quantizer = _quantizer(settings, moments, chosen, held_out, data, out / "quantizer", device, say)
+    if only_quantizer:
+        return Trained(None, out / "quantizer")
+    image_codes = tokens.load_codes(quantizer, moments, out / "cache", device, say)
+    say(f"image codes in use, in effect: {tokens.usage(image_codes):.0f} of {2**settings.quantizer.bits}")
+
+    spoken = [*moments.instructions, *(text for text in moments.subtasks if text)]
+    length = words.train_tokenizer([str(text) for text in spoken], settings.text_tokens, out / "tokenizer")
+    vocabulary = _vocabulary(settings, quantizer, length)
+    tokenizer = read_tokenizer(out / "tokenizer", vocabulary)
+    config = ModelConfig(
+        d_model=settings.model.d_model, n_layers=settings.model.n_layers, n_heads=settings.model.n_heads,
+        n_kv_heads=settings.model.n_heads, mlp_hidden_size=settings.model.mlp_hidden_size,
+        rope_theta=settings.model.rope_theta, vocabulary=vocabulary,
+    )  # fmt: skip
+    predictor = loop.new_predictor(config, settings.seed)
+    numbers = sum(parameter.numel() for parameter in predictor.parameters())
+    say(f"a transformer of {numbers / 1e6:.2f} million parameters; {length} text tokens")
+
+    place = out / settings.variant
+    place.mkdir(exist_ok=True)
+    examples = Examples(
+        moments, image_codes, tokenizer.encode, vocabulary, settings.plan_tokens, settings.full_masks, device
+    )
+
+    def exported() -> Path:
+        export(place / "checkpoint", settings, predictor, quantizer, out / "tokenizer")
+        return place / "checkpoint"
+
+    def measured(step: int) -> str:
+        return rollouts.measure(settings.rollouts, exported(), place / "rollouts" / f"step-{step:06d}")
+
+    summed = hashlib.blake2b(f"{data} {_trained_as(settings)}".encode() + image_codes.tobytes(), digest_size=8)
+    loop.train(
+        settings, predictor, loop.Data(examples, chosen, held_out, summed.hexdigest()), place, device, say, measured
+    )
+    return Trained(exported(), out / "quantizer")
+
+
+def _trained_as(settings: Training) -> str:
+    """The settings that a saved state depends on: all but those of reports and names."""
+    return settings.model_dump_json(exclude={"name", "data", "report_every", "save_every", "rollouts", "decoding"})
+
+
+def _vocabulary(settings: Training, quantizer: Quantizer, text: int) -> Vocabulary:
+    codebook = 2**settings.quantizer.bits
+    size = text + codebook + settings.model.bins
+    return Vocabulary(size, codebook, settings.model.bins, text, quantizer.config.grid**2)
+
+
+def _quantizer(
+    settings: Training, moments: Moments, chosen: frames.Indices, held_out: frames.Indices, data: str, folder: Path,
+    device: torch.device, say: Say,
+) -> Quantizer:  # fmt: skip
+    """The image tokenizer, trained if the folder does not hold it yet."""
+    made_of = {"data": data, "seed": settings.seed, "settings": settings.quantizer.model_dump(mode="json")}
+    note = folder / _MADE_OF
+    if folder.exists():
+        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != made_of:
+            raise UsageError(
+                f"{folder} holds an image tokenizer of other settings or other data; take another --out, or delete "
+                "that folder to train it again."
+            )
+        return _read(folder, device)
+    trained = codes.train_quantizer(
+        settings.quantizer,
+        moments,
+        chosen,
+        held_out,
+        settings.seed,
+        device,
+        say,
+        settings.report_every,
+    )
+    half = folder.with_name(f".{folder.name}")
+    shutil.rmtree(half, ignore_errors=True)
+    codes.write_quantizer(trained, half)
+    (half / _MADE_OF).write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
+    half.rename(folder)
+    return _read(folder, device)
+
+
+def _read(folder: Path, device: torch.device) -> Quantizer:
+    with torch.device("meta"):
+        quantizer = Quantizer(read_quantizer_config(folder))
+    checkpoints.load_weights(quantizer, folder, device, torch.float32)
+    return quantizer

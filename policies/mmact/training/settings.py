@@ -1,0 +1,201 @@
+"""What a training's configuration file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mmact_eval.yaml_file import read
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
+Weight = Annotated[float, Field(ge=0.0)]
+Target = Literal["action", "text", "image"]
+Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Optimizer(_Strict):
+    """AdamW with warm-up and a cosine down to `floor`.
+
+    Attributes:
+        rate: the highest learning rate.
+        warmup: steps to get there.
+        floor: the last learning rate, as a part of the highest.
+        betas, decay: AdamW's; decay does not touch norms and biases.
+        clip: longest gradient.
+    """
+
+    rate: Rate = 5e-5
+    warmup: Count = 500
+    floor: float = Field(default=0.0, ge=0.0, le=1.0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    decay: Weight = 0.01
+    clip: float = Field(default=1.0, gt=0.0)
+
+
+class QuantizerSettings(_Strict):
+    """The image tokenizer: its size (see `mmact.quantizer.QuantizerConfig`) and its training.
+
+    Attributes:
+        side, channels, groups, bits, encoder_widths, encoder_blocks, decoder_widths, decoder_blocks: its size.
+        steps, batch: of the training; a batch is so many moments, with all their views.
+        optimizer: of the training.
+        moving: how much more a pixel counts that differs from the camera's mean picture.
+        balance: weight of the loss that wants each bit to be set half of the time.
+        commitment: weight of the loss that keeps numbers near their signs.
+        actions: weight of the loss of a small head that must tell the next actions from the codes (see `aiding`).
+    """
+
+    side: AtLeastOne = 128
+    channels: AtLeastOne = 16
+    groups: AtLeastOne = 8
+    bits: AtLeastOne = 13
+    encoder_widths: tuple[int, ...] = (1, 2, 2, 4, 4)
+    encoder_blocks: tuple[int, ...] = (0, 1, 1, 1, 1)
+    decoder_widths: tuple[int, ...] = (1, 1, 2, 2, 4)
+    decoder_blocks: tuple[int, ...] = (0, 1, 1, 1, 1)
+    steps: AtLeastOne = 2000
+    batch: AtLeastOne = 16
+    optimizer: Optimizer = Optimizer(rate=1e-3, warmup=100, floor=0.05)
+    moving: Weight = 8.0
+    balance: Weight = 0.1
+    commitment: Weight = 0.05
+    actions: Weight = 0.0
+
+
+class ModelSettings(_Strict):
+    """The transformer's size, as in config.json."""
+
+    d_model: AtLeastOne = 128
+    n_layers: AtLeastOne = 4
+    n_heads: AtLeastOne = 4
+    mlp_hidden_size: AtLeastOne = 384
+    rope_theta: float = Field(default=10_000.0, gt=0.0)
+    bins: AtLeastOne = 1024
+
+
+class Weights(_Strict):
+    """The weight of each target's loss."""
+
+    action: Weight = 0.0
+    text: Weight = 0.0
+    image: Weight = 0.0
+
+
+class Batch(_Strict):
+    """Examples of each target in a step."""
+
+    action: Count = 0
+    text: Count = 0
+    image: Count = 0
+
+
+class Stage(_Strict):
+    """A part of the training, with its own warm-up and cosine.
+
+    Attributes:
+        steps: how long.
+        weights: of the losses; a target of weight 0 is left out.
+        batch: examples of each target in a step.
+        optimizer: of this stage.
+    """
+
+    steps: AtLeastOne
+    weights: Weights
+    batch: Batch
+    optimizer: Optimizer = Optimizer()
+
+
+class Rollouts(_Strict):
+    """Success in the simulator, measured by the harness itself.
+
+    Attributes:
+        every: steps of training between two measurements, 0 for none but the last; the last stage only.
+        suite, tasks, init_states, episodes: what is run, as for `mmact-eval run`.
+        workers: simulator processes.
+        last: whether to measure after the last step.
+    """
+
+    every: Count = 0
+    suite: str = "libero-object"
+    tasks: str | None = None
+    init_states: str | None = "20-49"
+    episodes: AtLeastOne = 5
+    workers: AtLeastOne = 1
+    last: bool = False
+
+
+class Training(_Strict):
+    """A whole training.
+
+    Attributes:
+        name: of the checkpoint, in tables.
+        data: folders that `mmact-eval record` made.
+        seed: of everything random.
+        variant: which of the paper's four models: which targets beside actions are trained.
+        state_mode: which numbers are the state (see docs/mmact.md).
+        held_out: the part of the demonstrations kept for the held-out loss.
+        text_tokens: tokens of the text tokenizer beside the special ones, at most.
+        plan_tokens: length of a text target.
+        full_masks: the part of the action targets that are masked as a whole, as decoding in one step has them.
+        quantizer, model: sizes.
+        stages: by name, one after the other.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU.
+        report_every: steps between two lines of progress, with the held-out loss.
+        save_every: steps between two saved states.
+        rollouts: success in the simulator.
+        decoding: how the checkpoint's actions are decoded if nothing else is asked for.
+    """
+
+    name: str
+    data: tuple[str, ...] = Field(min_length=1)
+    seed: Count = 0
+    variant: Literal["vanilla", "text", "image", "text-image"] = "vanilla"
+    state_mode: Literal["as_released", "eef_axisangle_gripper2"] = "eef_axisangle_gripper2"
+    held_out: float = Field(default=0.1, ge=0.0, lt=1.0)
+    text_tokens: AtLeastOne = 600
+    plan_tokens: AtLeastOne = 16
+    full_masks: float = Field(default=0.5, ge=0.0, le=1.0)
+    quantizer: QuantizerSettings = QuantizerSettings()
+    model: ModelSettings = ModelSettings()
+    stages: dict[str, Stage] = Field(min_length=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    report_every: AtLeastOne = 100
+    save_every: AtLeastOne = 500
+    rollouts: Rollouts = Rollouts()
+    decoding: Literal["sample", "argmax"] = "sample"
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Training:
+        for name, stage in self.stages.items():
+            if not self.targets(stage) and (stage.weights.action or self.variant == "text-image"):
+                raise ValueError(f'stage "{name}" trains nothing: its weights or batches are 0')
+        if not any(self.targets(stage) for stage in self.stages.values()):
+            raise ValueError(f"nothing is trained: variant {self.variant} has no target in any stage")
+        return self
+
+    def targets(self, stage: Stage) -> dict[Target, tuple[float, int]]:
+        """What a stage trains: target → weight and batch. A stage may be empty for a variant without its targets."""
+        has: dict[Target, bool] = {
+            "action": True, "text": "text" in self.variant.split("-"), "image": "image" in self.variant.split("-")
+        }  # fmt: skip
+        asked = {name: (getattr(stage.weights, name), getattr(stage.batch, name)) for name in has}
+        return {name: both for name, both in asked.items() if has[name] and all(both)}
+
+
+def read_settings(path: Path, overrides: tuple[str, ...] = ()) -> Training:
+    """A configuration from a YAML file, with fields changed as in ``stages.act.steps=100``.
+
+    Raises:
+        UsageError: it cannot be read, or says something that makes no sense; names the line.
+    """
+    document = read(path, str(path))
+    for override in overrides:
+        document = document.set(override)
+    return document.checked(Training)
