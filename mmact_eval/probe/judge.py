@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmact_eval.probe.agreement import Rows, agreement, correlations, jackknife
 from mmact_eval.probe.alterations import Alteration
@@ -172,7 +173,7 @@ def judge_levels(search: Search, telling: Sequence[Dimension], action: ActionSpe
 
 
 def judge_order(
-    search: Search, drifts: Rows, expert: Rows, clusters: np.ndarray, telling: Sequence[Dimension]
+    search: Search, drifts: Rows, expert: Rows, clusters: NDArray[np.intp], telling: Sequence[Dimension]
 ) -> Finding:
     """Chunks run forwards: what changes from their first half to their second changes as the expert's actions do.
 

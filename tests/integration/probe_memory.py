@@ -92,4 +92,5 @@ class Memory:
 
 
 def _padded(frame: Frame) -> NDArray[np.float32]:
-    return np.concatenate([frame.actions, np.repeat(frame.actions[-1:], CHUNK, axis=0)])[:CHUNK]
+    padded: NDArray[np.float32] = np.concatenate([frame.actions, np.repeat(frame.actions[-1:], CHUNK, axis=0)])[:CHUNK]
+    return padded

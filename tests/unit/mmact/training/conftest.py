@@ -64,7 +64,7 @@ def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                     states = {key: np.full(spec.dim, t / 20 + start / 10) for key, spec in layout_states().items()}
                     frames.append(
                         Frame(
-                            images={"agentview": picture, "wrist": 255 - picture},
+                            images={"agentview": picture, "wrist": np.invert(picture)},
                             states=layout.state_vectors(states),
                             action=actions + np.float32(0.01),
                             intended=actions,
