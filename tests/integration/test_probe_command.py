@@ -30,6 +30,17 @@ def test_a_policy_that_knows_nothing_gives_no_alarm(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "probe.json").read_text()) == report
 
 
+def test_recorded_observations_do_instead_of_an_expert(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    record = [sys.executable, "-m", "mmact_eval", "record", "--suite", "toy", "--policy", "toy", "--episodes", "4"]
+    subprocess.run([*record, "--images", "png", "--out", str(data)], check=True, capture_output=True, cwd=tmp_path)
+    asked = ("--suite", "toy", "--policy", "random", "--policy-args", "cameras=all", "--data", str(data))
+    code, report = run(tmp_path, *asked)
+    assert code == 0
+    assert report["episodes"] == 8  # of both tasks
+    assert not (tmp_path / "cache" / "probe").exists()  # nobody played
+
+
 def test_ground_truth_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mmact_eval", "probe", "--suite", "toy", "--policy", "toy"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
