@@ -64,14 +64,32 @@ def read_report(
 def make_report(suites: Sequence[SuiteReport], arms: Sequence[str], title: str = "") -> Report:
     """Put suites together, and average over them."""
     runs = [arm for suite in suites for arm in suite.arms]
-    not_real = dict.fromkeys(sentence for arm in runs for sentence in arm.summary.not_real)
     shown = title or f"{', '.join(suite.title for suite in suites)}: {', '.join(arms)}"
     averages = {
         arm: average
         for arm in arms
         if len(suites) > 1 and (average := _average(arm, suites)) is not None
     }  # fmt: skip
-    return Report(shown, tuple(arms), tuple(suites), averages, tuple(not_real))
+    return Report(shown, tuple(arms), tuple(suites), averages, _not_real(runs))
+
+
+def _not_real(runs: Sequence[ArmRun]) -> tuple[str, ...]:
+    """What is not the real thing in any of the runs; what is said of several policies is said once."""
+    said: dict[str, dict[str, None]] = {}
+    for arm in runs:
+        subject = f"Policy {arm.summary.policy}"
+        for sentence in arm.summary.not_real:
+            of_policy = sentence.startswith(subject)
+            rest = sentence.removeprefix(subject) if of_policy else sentence
+            said.setdefault(rest, {})[arm.summary.policy if of_policy else ""] = None
+    found = []
+    for rest, policies in said.items():
+        names = [name for name in policies if name]
+        if len(names) > 1:
+            found.append(f"Each of the policies {', '.join(names)}{rest}")
+        else:
+            found.append(f"Policy {names[0]}{rest}" if names else rest)
+    return tuple(found)
 
 
 def _suite_report(arms: Sequence[ArmRun], allow: Sequence[str]) -> SuiteReport:
