@@ -117,7 +117,7 @@ def test_noise_is_in_the_executed_actions_and_the_clean_ones_are_kept(recorded: 
     executed, intended = (np.stack(list(rows[name])) for name in ("action", "intended_action"))
     assert 0.05 < np.abs(executed - intended).mean() < 0.4
     about = json.loads((folder / "meta" / "mmact_eval.json").read_text())
-    assert about["fingerprint"]["recording"] == {"images": "video", "noise": 0.2, "random_start": 5}
+    assert about["fingerprint"]["recording"] == {"images": "video", "noise": 0.2, "random_start": 5, "every": 1}
     assert about["policy"]["name"].endswith("(noise 0.2, random start 5)")
     assert all(len(actions) == 5 for actions in episodes(folder)["mmact_eval/start_actions"])
 
