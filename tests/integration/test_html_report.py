@@ -140,7 +140,8 @@ def test_light_dark_and_phone(page: Path, browser: Browser) -> None:
     light, cell = browser.run(background), drawn(browser)
     browser.prefer("dark")
     browser.wait(f"{background} !== {json.dumps(light)}")
-    assert drawn(browser) != cell  # the grid is drawn again in the colours of the dark theme
+    # The grid is drawn again in the colours of the dark theme.
+    browser.wait(f"document.querySelector('.grid canvas').toDataURL() !== {json.dumps(cell)}")
     for width in (360, 390, 768):
         browser.resize(width, 800, mobile=True)
         assert browser.run("document.documentElement.scrollWidth") <= width
