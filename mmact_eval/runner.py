@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from mmact_eval import compat, disturbance, registry
 from mmact_eval.engine.local import LocalEngine
@@ -137,7 +138,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     disturbance.check(suite, env_spec)
     covered = _covered(policy, suite, planned)
     folder = request.out or default_folder(request)
-    facts = _prepare_run(plugin, request, pending_episodes(request, covered, read_episodes(folder)[0]))
+    facts = _prepare_run(plugin, request, covered, folder)
     with ExitStack() as opened:
         store = opened.enter_context(RunFolder(folder))
         if len(covered) < len(planned):
@@ -174,11 +175,12 @@ def _close(policy: Policy) -> None:
             log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 
 
-def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episode]) -> Mapping[str, str]:
-    """Let an environment that wants to get ready for these episodes do so; see `protocols.EnvPlugin`."""
+def _prepare_run(plugin: EnvPlugin, request: RunRequest, planned: Sequence[Episode], folder: Path) -> Mapping[str, str]:
+    """Let an environment that wants to get ready do so for the episodes that are left; see `protocols.EnvPlugin`."""
     prepare = getattr(plugin, "prepare_run", None)
     if prepare is None:
         return {}
+    pending = pending_episodes(request, planned, read_episodes(folder)[0])
     facts: Mapping[str, str] = prepare(
         request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
     )

@@ -25,8 +25,6 @@ _LEAD = 0.05
 """How far ahead of the drawer the hand is sent, m: the controller turns that into force."""
 _AZIMUTHS = (40.0, 0.0)
 """How far a level hand, which closes above and below the bar, is turned towards the robot, degrees."""
-_LEVEL_ROOM = 0.1
-"""A level hand reaches this far below the bar that it holds, m; a lower bar is hooked from above."""
 _HOOK_TILT, _HOOK_GAP, _PRESS = 50.0, 0.008, 0.02
 """Closed fingers reach down behind the bar at this tilt (degrees); half the gap there and what they press down, m."""
 _PUSH_TILTS = (40.0, 60.0)

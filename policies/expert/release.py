@@ -42,23 +42,25 @@ def roomy_spot(world: World, held: str, placement: Placement, region: Region, ro
         beside = np.any((most[:, :2] < middle - half) | (least[:, :2] > middle + half), axis=1)
         return bool((beside | (most[:, 2] < placement.bottom)).all())
 
+    def turned(turn: float) -> tuple[Array, Array, Array]:
+        """The turn as a matrix (3, 3), and the object's middle from its root and half its size (2,) after it."""
+        turning = axis_rotation(_VERTICAL, turn)
+        half: Array = (np.abs(turning) @ (high - low) / 2.0)[:2]
+        return turning, turning @ ((low + high) / 2.0 - body), half
+
     found: list[tuple[float, int, Array, float, float]] = []
     for turn in _TURNS:
-        turning = axis_rotation(_VERTICAL, turn)
-        middle = turning @ ((low + high) / 2.0 - body)
-        half = (np.abs(turning) @ (high - low) / 2.0)[:2]
+        _, middle, half = turned(turn)
         for spot in _spots(placement.spot, region):
             beyond = float((np.abs(spot + middle[:2] - region.position[:2]) + half - region.extent[:2]).max())
             cost = _WALLS * max(0.0, beyond - _OVER) + abs(turn) * _TURN + float(np.linalg.norm(spot - placement.spot))
             found += [(cost + more, len(found), spot, turn, room) for room, more in _ROOMS]
     for _, _, spot, turn, room in sorted(found, key=lambda each: each[:2]):
-        turning = axis_rotation(_VERTICAL, turn)
-        middle = turning @ ((low + high) / 2.0 - body)
-        half = (np.abs(turning) @ (high - low) / 2.0)[:2] + room
+        turning, middle, half = turned(turn)
         site = np.array([*(spot + (turning @ (hand - body))[:2]), height])
         if shortfall(site, turning @ rotation, world.robot.base) > 0.0:
             continue
-        if object_is_free(spot + middle[:2], half) and hand_is_free(world, site, turning @ rotation, held):
+        if object_is_free(spot + middle[:2], half + room) and hand_is_free(world, site, turning @ rotation, held):
             return spot, turn
     return placement.spot, 0.0
 

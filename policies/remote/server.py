@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import json
 import logging
 import queue
@@ -289,13 +288,3 @@ class PolicyServer:
             "errors": self._errors,
             "seconds": round(time.monotonic() - self._since, 1),
         }
-
-
-def only_local(host: str) -> bool:
-    """Whether nobody from another machine can reach a server that listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
