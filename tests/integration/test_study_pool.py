@@ -84,7 +84,7 @@ def test_an_arm_comes_to_the_same_alone_and_together_with_others(tmp_path: Path,
         sessions = [json.loads(line) for line in (out / arm / "sessions.jsonl").read_text().splitlines()]
         assert [session["event"] for session in sessions] == ["start", "end"]
         assert sessions[0]["pending"] == 8
-    assert (out / "late" / "logs" / "worker-0.log").exists()
+    assert list((out / "late" / "logs").glob("worker-*.log"))  # of whichever worker came to serve it
     moved = {path.relative_to(out): path.read_text() for path in (out / "moved" / "disturbances").rglob("*.json")}
     assert moved == {p.relative_to(alone): p.read_text() for p in (alone / "moved" / "disturbances").rglob("*.json")}
 
