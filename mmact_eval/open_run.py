@@ -174,7 +174,7 @@ def _lacks(extension: Extension, store: RunFolder, result: EpisodeResult) -> boo
     if not extension.artifact or result.outcome != "success":
         return False
     made = result.artifacts.get(extension.artifact)
-    return made is None or not (store.path / made).exists()
+    return made is None or (made != "" and not (store.path / made).exists())
 
 
 def _check_renderer(store: RunFolder, prepared: Mapping[str, str]) -> None:

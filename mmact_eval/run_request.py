@@ -25,7 +25,7 @@ class Extension:
         observers: picklable factories of observers, called once an episode in the workers.
         cameras: what these look at, whether the policy does or not.
         artifact: kind of artifact that each success must have. A success whose artifact is not there any more is run
-            again, and the run stops when one cannot be made.
+            again, and the run stops when one cannot be made. "" says that there is nothing to be kept.
         settings: part of the run's fingerprint, by the command's name.
         enough: told each result as it is recorded; once it answers true, the run ends and what is left stays undone.
     """

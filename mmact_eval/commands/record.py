@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmact_eval.commands._options import request_from, run_options, stop_on_sigterm
-from mmact_eval.errors import RunAborted, Stopped
+from mmact_eval.commands._options import parse_assignments, request_from, run_options, stop_on_sigterm
+from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
     from mmact_eval.recording.record import RecordOutcome
@@ -32,15 +32,28 @@ The successful episodes become demonstrations. The same command goes on where it
               help="Gaussian noise on executed actions but the gripper, in the action's unit.")  # fmt: skip
 @click.option("--random-start", type=click.IntRange(min=0), default=0, show_default=True, metavar="STEPS",
               help="Steps of smooth random motion before the policy takes over.")  # fmt: skip
+@click.option("--lead-in", metavar="POLICY",
+              help="Another policy that acts first; --policy takes over and is recorded from there.")  # fmt: skip
+@click.option("--lead-in-args", multiple=True, metavar="K=V", help="Argument of the lead-in; may be repeated.")
+@click.option("--lead-in-steps", type=click.IntRange(min=1), default=80, show_default=True, metavar="STEPS",
+              help="How long the lead-in acts at most; drawn anew for each episode.")  # fmt: skip
 @click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, metavar="FRAMES",
               help="Draw every k-th frame only; the frames between repeat its pictures.")  # fmt: skip
-def command(out: Path, images: Any, noise: float, random_start: int, every: int, **given: Any) -> int:
+def command(
+    out: Path, images: Any, noise: float, random_start: int, every: int, lead_in: str | None,
+    lead_in_args: tuple[str, ...], lead_in_steps: int, **given: Any,
+) -> int:  # fmt: skip
     """Record a policy's successes as a LeRobot data set."""
+    from mmact_eval.recording.lead_in import LeadIn
     from mmact_eval.recording.record import RecordOptions, record
 
     stop_on_sigterm()
     try:
-        outcome = record(request_from(given), out, RecordOptions(images, noise, random_start, every))
+        args = parse_assignments(lead_in_args, "--lead-in-args")
+        if args and not lead_in:
+            raise UsageError("--lead-in-args are for a --lead-in, and there is none.")
+        first = LeadIn(lead_in, lead_in_steps, args) if lead_in else None
+        outcome = record(request_from(given), out, RecordOptions(images, noise, random_start, every, first))
     except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
     return _tell(outcome)

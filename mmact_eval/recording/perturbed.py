@@ -26,8 +26,8 @@ from mmact_eval.types import Episode, PolicyOutput, Query
 CLEAN_ACTIONS = "clean_actions"
 """In an output's extras: the (T, D) chunk as the policy meant it."""
 
-RANDOM_START = "random_start"
-"""In an output's extras: the chunk belongs to the random start and not to the demonstration."""
+BEFORE = "before_demonstration"
+"""In an output's extras: the chunk is acted before the demonstration begins and is no part of it."""
 
 _START_AMPLITUDE = 0.5
 """Root mean square of the random start's actions, as part of their range."""
@@ -106,7 +106,7 @@ class Perturbed:
     def _start(self, query: Query) -> PolicyOutput:
         motion = smooth_motion(self.spec.action, self._random_start, query.episode.derived_seed("random start"))
         first = query.index * self._step
-        return PolicyOutput(motion[first : first + self._step], extras={RANDOM_START: True})
+        return PolicyOutput(motion[first : first + self._step], extras={BEFORE: True})
 
     def _with_noise(self, query: Query, output: PolicyOutput) -> PolicyOutput:
         if not self._noise:

@@ -21,6 +21,7 @@ from mmact_eval.plan import suite_tasks
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Policy
 from mmact_eval.recording.layout import ImageFormat, Layout
+from mmact_eval.recording.lead_in import LeadIn, LedIn
 from mmact_eval.recording.perturbed import Perturbed
 from mmact_eval.recording.recorder import ARTIFACT, DemonstrationRecorder
 from mmact_eval.runner import Extension, RunOutcome, RunRequest, execute
@@ -42,12 +43,14 @@ class RecordOptions:
         noise: standard deviation of the noise on executed actions, in their unit.
         random_start: steps of random motion before the policy takes over.
         every: frames between two that are drawn.
+        lead_in: another policy that acts first, None for nobody.
     """
 
     images: ImageFormat = "video"
     noise: float = 0.0
     random_start: int = 0
     every: int = 1
+    lead_in: LeadIn | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def record(request: RunRequest, folder: Path, options: RecordOptions) -> RecordO
         observers=(functools.partial(DemonstrationRecorder, run_folder.absolute(), STAGING, layout),),
         cameras=tuple(layout.cameras),
         artifact=ARTIFACT,
-        settings={"recording": plain_data(asdict(options))},
+        settings={"recording": plain_data(_settings(options))},
     )
     outcome = execute(replace(request, out=run_folder, extension=extension))
     demonstrations = _successes(run_folder)
@@ -131,9 +134,19 @@ def _data_set(
 
 
 def _wrap(request: RunRequest, options: RecordOptions, policy: Policy) -> Policy:
-    if not options.noise and not options.random_start:
-        return policy
-    return Perturbed(policy, request.suite.protocol, options.noise, options.random_start)
+    protocol = request.suite.protocol
+    if options.noise or options.random_start:
+        policy = Perturbed(policy, protocol, options.noise, options.random_start)
+    if options.lead_in:
+        first = options.lead_in
+        env_spec = registry.env_plugin(request.suite.env).spec(request.suite)
+        policy = LedIn(policy, registry.make_policy(first.policy, first.args, env_spec), protocol, first.steps)
+    return policy
+
+
+def _settings(options: RecordOptions) -> dict[str, Any]:
+    """Without a lead-in, nothing is said about it: data sets recorded before there was one can still be extended."""
+    return {name: value for name, value in asdict(options).items() if name != "lead_in" or value}
 
 
 def _successes(run_folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.protocols import Env
 from mmact_eval.recording.layout import Frame, Layout
-from mmact_eval.recording.perturbed import CLEAN_ACTIONS, RANDOM_START
+from mmact_eval.recording.perturbed import BEFORE, CLEAN_ACTIONS
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
 ARTIFACT = "demonstration"
@@ -54,7 +54,7 @@ class DemonstrationRecorder:
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """What the policy means to do, and why."""
-        self._starting = bool(output.extras.get(RANDOM_START, False))
+        self._starting = bool(output.extras.get(BEFORE, False))
         self._before = None if self._starting else self._seen(query.observation)
         self._intended = np.asarray(output.extras.get(CLEAN_ACTIONS, output.actions), np.float32)
         self._subtask = output.text
@@ -89,7 +89,8 @@ class DemonstrationRecorder:
         """Stage the demonstration of a success.
 
         Returns:
-            ``{"demonstration": its folder, relative to the run folder}``.
+            ``{"demonstration": its folder, relative to the run folder}``, "" if the task was solved before the
+            demonstration began.
 
         Raises:
             OSError: it could not be written.
@@ -97,8 +98,10 @@ class DemonstrationRecorder:
         from mmact_eval.recording.staging import stage  # needs pyarrow, which the command looks for first
 
         self._before = None
-        if result.outcome != "success" or not self._frames:
+        if result.outcome != "success":
             return {}
+        if not self._frames:
+            return {ARTIFACT: ""}
         root = self._run_folder / self._staging
         folder = stage(root, self._layout, result, self._instruction, self._frames, self._start_actions)
         self._frames = []

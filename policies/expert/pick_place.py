@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mmact_eval.policies.expert.candidates import Grasp
 from mmact_eval.policies.expert.geometry import Array, axis_rotation
 from mmact_eval.policies.expert.hand import TIP_BELOW_SITE
 from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, turn_between
@@ -36,6 +37,16 @@ class PickPlace(Pick):
             "release": self._release,
             "retreat": self._retreat,
         }
+        if world.robot.pinches(self._object):
+            self._hold_on(world)
+
+    def _hold_on(self, world: World) -> None:
+        """The object is in the hand already (somebody else acted before): go on from there."""
+        robot = world.robot
+        self._grasp = Grasp(robot.position, robot.rotation, robot.opening, 0.0)
+        self._turned = self._lowered = robot.rotation
+        self._held_offset = self._offset(world)
+        self._enter("lift", world)
 
     @staticmethod
     def check(predicate: Predicate, world: World) -> None:

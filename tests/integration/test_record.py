@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("pyarrow")
 from mmact_eval.engine.local import EngineOptions
 from mmact_eval.errors import RunAborted, RunFolderError, UsageError
+from mmact_eval.recording.lead_in import LeadIn
 from mmact_eval.recording.record import RecordOptions, RecordOutcome, record
 from mmact_eval.runner import RunOutcome, RunRequest, execute
 from mmact_eval.suite import load_suite
@@ -120,6 +121,26 @@ def test_noise_is_in_the_executed_actions_and_the_clean_ones_are_kept(recorded: 
     assert about["fingerprint"]["recording"] == {"images": "video", "noise": 0.2, "random_start": 5, "every": 1}
     assert about["policy"]["name"].endswith("(noise 0.2, random start 5)")
     assert all(len(actions) == 5 for actions in episodes(folder)["mmact_eval/start_actions"])
+
+
+def test_another_policy_may_act_first(tmp_path: Path) -> None:
+    led = RecordOptions(lead_in=LeadIn("random", 20))
+    outcome = record(request(episodes=4), tmp_path / "data", led)
+    table = episodes(tmp_path / "data")
+    before = [len(actions) for actions in table["mmact_eval/start_actions"]]
+    assert len(table) == outcome.episodes == 8
+    assert max(before) <= 20
+    assert len(set(before)) > 1
+    again = replay(tmp_path / "data", tmp_path / "replayed")
+    assert all(result.outcome == "success" for result in again.results)
+
+
+def test_what_was_solved_before_it_began_is_no_demonstration(tmp_path: Path) -> None:
+    led = RecordOptions(lead_in=LeadIn("toy", 50))
+    outcome = record(request(episodes=4), tmp_path / "data", led)
+    assert [result.outcome for result in outcome.run.results] == ["success"] * 8
+    assert 0 < outcome.episodes < 8
+    assert record(request(episodes=4), tmp_path / "data", led).added == 0
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,16 @@ def test_starts_by_moving_above_the_object_with_open_fingers() -> None:
     assert output.text == "move above the cream cheese"
 
 
+def test_goes_on_with_what_is_in_the_hand_at_the_beginning() -> None:
+    scene = make_scene()
+    robot = scene["robot"]
+    robot["eef_position"], robot["gripper_qpos"] = np.array([-0.12, -0.2, 0.02]), np.array([0.02, -0.02])
+    robot["finger_contacts"] = {"left": ["cream_cheese_1"], "right": ["cream_cheese_1"]}
+    (output,) = make_policy().act([query(scene)])
+    assert (output.actions[:, 6] == CLOSE).all()
+    assert output.text == "lift the cream cheese"
+
+
 def test_answers_do_not_depend_on_the_batch() -> None:
     first, second = query(make_scene(), 0), query(make_scene(yaw=1.5), 1)
     together = make_policy().act([first, second])

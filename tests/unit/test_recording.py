@@ -28,7 +28,8 @@ pytest.importorskip("pyarrow")
 from mmact_eval.recording import dataset, images, staging, statistics
 from mmact_eval.recording.assemble import subgoals
 from mmact_eval.recording.layout import Layout
-from mmact_eval.recording.perturbed import CLEAN_ACTIONS, RANDOM_START, Perturbed, smooth_motion
+from mmact_eval.recording.lead_in import LedIn
+from mmact_eval.recording.perturbed import BEFORE, CLEAN_ACTIONS, Perturbed, smooth_motion
 from mmact_eval.recording.recorder import DemonstrationRecorder
 
 ARM = ActionSpec(7, "ee_delta_pose", "base", "axis_angle", "-1 open, +1 close")
@@ -147,7 +148,7 @@ def test_a_random_start_comes_first_and_the_policy_does_not_notice() -> None:
     inner = Recorded(chunk=4)
     outputs = [Perturbed(inner, PROTOCOL, random_start=6).act([query(index)])[0] for index in range(4)]
     assert [len(output.actions) for output in outputs] == [4, 2, 4, 4]
-    assert [bool(output.extras.get(RANDOM_START)) for output in outputs] == [True, True, False, False]
+    assert [bool(output.extras.get(BEFORE)) for output in outputs] == [True, True, False, False]
     assert inner.asked == [0, 1]
     np.testing.assert_array_equal(np.concatenate([o.actions for o in outputs[:2]])[:, -1], np.float32(-1))
 
@@ -164,6 +165,32 @@ def test_random_motion_is_smooth_and_within_the_limits(steps: int, seed: int) ->
     assert motion.shape == (steps, 7)
     assert np.abs(motion).max() <= 1.0
     assert np.abs(np.diff(motion[:, :3], axis=0)).max(initial=0.0) < 1.0
+
+
+def test_a_lead_in_acts_first_for_as_long_as_the_episode_says_and_the_policy_does_not_notice() -> None:
+    lengths = []
+    for init_state in range(40):
+        inner, leader = Recorded(chunk=4), Recorded(chunk=8)
+        policy = LedIn(inner, leader, PROTOCOL, steps=12)
+        outputs = [policy.act([query(index, init_state)])[0] for index in range(5)]
+        led = [bool(output.extras.get(BEFORE)) for output in outputs]
+        assert led == sorted(led, reverse=True)
+        assert {len(output.actions) for output in outputs} == {4}
+        assert inner.asked == list(range(5 - sum(led)))
+        assert leader.asked == list(range(sum(led)))
+        lengths.append(sum(led))
+    assert set(lengths) == {0, 1, 2, 3}
+
+
+def test_a_lead_in_that_does_not_fit_is_refused() -> None:
+    other = replace(ARM, gripper="0 open, +1 close")
+    for leader, steps, message in (
+        (Recorded(other), 8, "other conventions"),
+        (Recorded(chunk=2), 8, "chunks of 2"),
+        (Recorded(), 50, "leave steps"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            LedIn(Recorded(), leader, PROTOCOL, steps)
 
 
 def test_settings_are_in_the_name_and_the_config_and_the_rest_is_the_inner_policys() -> None:

@@ -64,14 +64,14 @@ def train_quantizer(
     parameters = [*model.named_parameters(), *(("head." + name, p) for name, p in head.named_parameters())]
     stepper = Stepper(parameters, settings.optimizer, settings.steps)
     for step in range(settings.steps):
-        batch = np.random.default_rng([seed, step]).choice(chosen, settings.batch)
-        losses = _losses(model, head, moments, batch, means, settings, device)
+        rng = np.random.default_rng([seed, step])
+        losses = _losses(model, head, moments, rng.choice(chosen, settings.batch), means, settings, device, rng)
         stepper.step(step, torch.stack([weight * loss for weight, loss in losses.values()]).sum())
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             with torch.no_grad():
                 seen = held_out if len(held_out) else chosen
                 some = np.random.default_rng(seed).choice(seen, min(64, len(seen)), replace=False)
-                tested = _losses(model, head, moments, some, means, settings, device)
+                tested = _losses(model, head, moments, some, means, settings, device, np.random.default_rng(seed))
             told = "  ".join(f"{name} {loss:.4f}/{tested[name][1]:.4f}" for name, (_, loss) in losses.items())
             say(f"image tokenizer, step {step + 1} of {settings.steps}: {told} (training/held out)")
     return model.to("cpu", memory_format=torch.contiguous_format).eval()
@@ -85,6 +85,7 @@ def _losses(
     means: Tensor,
     settings: QuantizerSettings,
     device: torch.device,
+    rng: np.random.Generator,
 ) -> dict[str, tuple[float, Tensor]]:
     """Name → weight and loss."""
     order = np.sort(batch)
@@ -93,9 +94,11 @@ def _losses(
     z = model.encoder(pixels.flatten(0, 1))
     hard = torch.where(z > 0, 1.0, -1.0)
     passed = z + (hard - z).detach()  # the gradient goes past the signs
-    drawn = model.decoder(passed).unflatten(0, (count, views))
-    moving = 1.0 + settings.moving * (pixels - means).abs().mean(2, keepdim=True)
-    error = (drawn - pixels).abs() + (drawn - pixels).square()
+    some = torch.from_numpy(rng.permutation(count * views)[: max(1, round(settings.drawn * count * views))]).to(device)
+    wanted_pixels = pixels.flatten(0, 1)[some]
+    off_pixels = model.decoder(passed[some]) - wanted_pixels
+    moving = 1.0 + settings.moving * (wanted_pixels - means[0, some % views]).abs().mean(1, keepdim=True)
+    error = off_pixels.abs() + off_pixels.square()
     chance = torch.sigmoid(2.0 * z).mean((0, 2, 3)).clamp(1e-4, 1 - 1e-4)
     entropy = -(chance * chance.log2() + (1 - chance) * (1 - chance).log2()).mean()
     losses = {

@@ -45,6 +45,8 @@ class QuantizerSettings(_Strict):
     Attributes:
         side, channels, groups, bits, encoder_widths, encoder_blocks, decoder_widths, decoder_blocks: its size.
         steps, batch: of the training; a batch is so many moments, with all their views.
+        drawn: part of a batch's pictures that is decoded. Decoding is most of a step, and codes that tell the next
+            actions need little of it.
         optimizer: of the training.
         moving: how much more a pixel counts that differs from the camera's mean picture.
         balance: weight of the loss that wants each bit to be set half of the time.
@@ -62,6 +64,7 @@ class QuantizerSettings(_Strict):
     decoder_blocks: tuple[int, ...] = (0, 1, 1, 1, 1)
     steps: AtLeastOne = 2000
     batch: AtLeastOne = 16
+    drawn: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     optimizer: Optimizer = Optimizer(rate=1e-3, warmup=100, floor=0.05)
     moving: Weight = 8.0
     balance: Weight = 0.1
