@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference, choose, phases
-from mmact_eval.recording.layout import INTENDED_ACTION, Layout, image_column
+from mmact_eval.recording.layout import IMAGE_AGE, INTENDED_ACTION, Layout, image_column
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
@@ -42,7 +42,7 @@ def read_reference(folder: Path, suite: Suite, env: EnvSpec, frames: int, episod
     except ImportError as error:
         raise UsageError("--data reads Parquet files: pip install 'mmact-eval[record]'") from error
     recorded = dataset.read(folder)  # says what is wrong with a folder that is none of ours
-    _check(recorded.about, folder, suite)
+    recorded.check_recorded_on(suite, _DECISIVE, "so its images are not what the policy would get")
     try:
         rows = _episodes(folder)
         count = min(len(rows), episodes or _MOST)
@@ -51,21 +51,6 @@ def read_reference(folder: Path, suite: Suite, env: EnvSpec, frames: int, episod
     except (OSError, KeyError, ValueError, TypeError, IndexError, StopIteration) as error:
         raise UsageError(f"the data set {folder} is damaged: {type(error).__name__}: {error}.") from error
     return Reference(tuple(found), f"{count} of {len(rows)} demonstrations in {folder}")
-
-
-def _check(about: Mapping[str, Any], folder: Path, suite: Suite) -> None:
-    recorded = about["fingerprint"]
-    name = recorded.get("suite", {}).get("name")
-    if name != suite.name:
-        raise UsageError(f"the data set {folder} was recorded on suite {name}, not on {suite.name}.")
-    protocol = suite.protocol.model_dump(mode="json")
-    for key in _DECISIVE:
-        before = recorded.get("protocol", {}).get(key, protocol[key])
-        if before != protocol[key]:
-            raise UsageError(
-                f"the data set {folder} was recorded with protocol.{key}={before}, not {protocol[key]}, so its images "
-                f"are not what the policy would get; use --set protocol.{key}={before}, or leave --data out."
-            )
 
 
 def _episodes(folder: Path) -> list[dict[str, Any]]:
@@ -87,7 +72,9 @@ def _frames(folder: Path, row: Mapping[str, Any], env: EnvSpec, wanted: int) -> 
     table = table.sort_by("frame_index")
     actions = np.array(table[INTENDED_ACTION].to_pylist(), np.float32)
     labels = phases(actions, env.action)
-    steps = choose(range(0, len(actions) - SHORTEST + 1, 2), labels, wanted)
+    ages = table[IMAGE_AGE].to_pylist() if IMAGE_AGE in table.column_names else [0] * len(actions)
+    drawn = [step for step in range(0, len(actions) - SHORTEST + 1, 2) if not ages[step]]
+    steps = choose(drawn, labels, wanted)
     layout = Layout.of(env, "png")
     columns = {column: np.array(table[column].to_pylist(), np.float64) for column in layout.states}
     images = {camera: _images(folder, info, row, table, camera, steps) for camera in env.cameras}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
+from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
 OURS = "mmact_eval.json"
@@ -53,6 +54,30 @@ class DataSet:
     folder: Path
     about: Mapping[str, Any]
     demonstrations: Mapping[Episode, Demonstration]
+
+    def check_recorded_on(self, suite: Suite, settings: Sequence[str], why: str = "") -> None:
+        """Refuse a data set of another suite, or recorded under other settings.
+
+        Args:
+            suite: the one asked for.
+            settings: fields of its protocol that matter.
+            why: what another setting would spoil, in words that go on after a comma; "" to leave it out.
+
+        Raises:
+            UsageError: names the difference.
+        """
+        recorded = self.about["fingerprint"]
+        name = recorded.get("suite", {}).get("name")
+        if name != suite.name:
+            raise UsageError(f"the data set {self.folder} was recorded on suite {name}, not on {suite.name}.")
+        protocol = suite.protocol.model_dump(mode="json")
+        for key in settings:
+            before = recorded.get("protocol", {}).get(key, protocol[key])
+            if before != protocol[key]:
+                raise UsageError(
+                    f"the data set {self.folder} was recorded with protocol.{key}={before}, not "
+                    f"{protocol[key]}{why and ', '}{why}; use --set protocol.{key}={before}."
+                )
 
     def digest(self) -> str:
         """A short hash of what is replayed."""

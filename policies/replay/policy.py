@@ -53,23 +53,12 @@ class ReplayPolicy:
                 none of the episodes.
         """
         where = self._recorded.folder
-        recorded = self._recorded.about["fingerprint"]
-        name = recorded.get("suite", {}).get("name")
-        if name != suite.name:
-            raise UsageError(f"the data set {where} was recorded on suite {name}, not on {suite.name}.")
-        protocol = suite.protocol.model_dump(mode="json")
-        for key in _DECISIVE:
-            before = recorded.get("protocol", {}).get(key, protocol[key])
-            if before != protocol[key]:
-                raise UsageError(
-                    f"the data set {where} was recorded with protocol.{key}={before}, not {protocol[key]}; "
-                    f"use --set protocol.{key}={before}."
-                )
+        self._recorded.check_recorded_on(suite, _DECISIVE)
         found = [episode for episode in episodes if episode in self._recorded.demonstrations]
         if not found:
             raise UsageError(
                 f"the data set {where} holds none of the {len(episodes)} episodes asked for; it was recorded with "
-                f"--seed {recorded.get('seed')}."
+                f"--seed {self._recorded.about['fingerprint'].get('seed')}."
             )
         longest = max(len(self._recorded.demonstrations[episode].actions) for episode in found)
         if longest > suite.protocol.max_steps:

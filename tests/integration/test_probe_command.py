@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from mmact_eval import registry
+from mmact_eval.probe.from_dataset import read_reference
+from mmact_eval.suite import load_suite
+
 MEMORY = f"{Path(__file__).parent / 'probe_memory.py'}:Memory"
 
 
@@ -39,6 +43,16 @@ def test_recorded_observations_do_instead_of_an_expert(tmp_path: Path) -> None:
     assert code == 0
     assert report["episodes"] == 8  # of both tasks
     assert not (tmp_path / "cache" / "probe").exists()  # nobody played
+
+
+def test_only_frames_with_pictures_of_their_own_are_shown(tmp_path: Path) -> None:
+    record = [sys.executable, "-m", "mmact_eval", "record", "--suite", "toy", "--policy", "toy", "--episodes", "2"]
+    subprocess.run([*record, "--every", "4", "--out", str(tmp_path)], check=True, capture_output=True)
+    suite = load_suite("toy", ())
+    reference = read_reference(tmp_path, suite, registry.env_plugin("toy").spec(suite), frames=5)
+    steps = [frame.step for frame in reference.frames]
+    assert len(steps) > 4
+    assert not any(step % 4 for step in steps)
 
 
 def test_ground_truth_is_refused(tmp_path: Path) -> None:
