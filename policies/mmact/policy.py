@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import QUANTIZER, load, require_packages
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for
+from mmact_eval.policies.mmact.nano import NANO, nano_checkpoint, nano_variants, nano_version
 from mmact_eval.policies.mmact.options import PUBLISHED, Options, read_options
 from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
-from mmact_eval.policies.mmact.prompts import CHUNK
+from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
 from mmact_eval.policies.mmact.tiny import TINY, tiny_checkpoint
 from mmact_eval.specs import EnvSpec, PolicySpec
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from mmact_eval.policies.mmact.acting import MmactPolicy
 
 HOW_TO_RUN_THE_PUBLISHED = (
-    f"Policy mmact has no checkpoint: this is {TINY}, which acts at random. The published weights (16 GB) run with "
-    f"--policy-args checkpoint={PUBLISHED} (docs/mmact.md)."
+    f"The published weights (16 GB) run with --policy-args checkpoint={PUBLISHED} (docs/mmact.md)."
 )
+WHAT_STANDS_IN = {
+    TINY: f"Policy mmact has no checkpoint: this is {TINY}, which acts at random.",
+    NANO: f"Policy mmact has no checkpoint: this is {NANO}, a small model trained on libero-object (docs/training.md).",
+}
 
 
 def make_policy(
@@ -50,9 +54,11 @@ def make_policy(
 
     Args:
         env_spec: says which robot it is: actions of 7 numbers are one arm, 16 are two.
-        checkpoint: a folder, or ``owner/name[/sub/folder][@revision]`` on the Hugging Face hub; without it, a
-            tiny one with random weights. A folder that `mmact-eval train` wrote holds model and image tokenizer, and
-            says what `variant`, `decoding`, `state_mode` and `plan_tokens` are if they are not given.
+        checkpoint: a folder, or ``owner/name[/sub/folder][@revision]`` on the Hugging Face hub. A folder that
+            `mmact-eval train` wrote holds model and image tokenizer, and says what `variant`, `decoding`, `state_mode`
+            and `plan_tokens` are if they are not given. ``mmact-nano``: the small ones that come with the package, and
+            what acts by default for one arm. ``mmact-tiny-random``: random weights, and what acts by default for two
+            arms and where a variant is asked for.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
@@ -87,10 +93,14 @@ def make_policy(
     from mmact_eval.policies.mmact import checkpoint as checkpoints
     from mmact_eval.policies.mmact.acting import MmactPolicy
 
-    tiny = tiny_checkpoint() if not weights else None
-    if tiny is not None:
-        print(HOW_TO_RUN_THE_PUBLISHED, file=sys.stderr)
-    folder, own_images = _parts(tiny or checkpoints.find(weights))
+    own_images: Path | None
+    if not weights:
+        weights = NANO if variant is None and adapter.width == ONE_ARM.state and nano_variants() else TINY
+        print(f"{WHAT_STANDS_IN[weights]} {HOW_TO_RUN_THE_PUBLISHED}", file=sys.stderr)
+    if weights == NANO:
+        folder, own_images = nano_checkpoint(variant or "vanilla")
+    else:
+        folder, own_images = _parts(tiny_checkpoint() if weights == TINY else checkpoints.find(weights))
     own = read_own_defaults(folder)
     if own != OwnDefaults():
         stated = {name: getattr(own, name) if value is None else value for name, value in asked.items()
@@ -102,8 +112,8 @@ def make_policy(
     spec = _spec(
         adapter,
         options,
-        name=_name(TINY if tiny else own.name or "mmact", options.variant),
-        checkpoint=TINY if tiny else _pinned(weights, folder),
+        name=_name(TINY if weights == TINY else own.name or "mmact", options.variant),
+        checkpoint=f"{NANO}@{nano_version(variant or 'vanilla')}" if weights == NANO else _pinned(weights, folder),
         quantizer=images if own_images else _pinned(images or QUANTIZER, image_folder),
         dtype=str(next(model.predictor.parameters()).dtype).removeprefix("torch."),
         not_real=model.not_real,

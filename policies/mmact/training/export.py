@@ -9,6 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from mmact_eval.policies.mmact.checkpoint import DTYPES
 from mmact_eval.policies.mmact.config import CONFIG_FILE, config_json
 from mmact_eval.policies.mmact.own_defaults import OWN, OwnDefaults
 from mmact_eval.policies.mmact.quantizer import Quantizer
@@ -40,9 +41,10 @@ def export(
         f"{settings.name}-{settings.variant}", settings.variant, settings.state_mode, settings.decoding,
         plan_tokens=settings.plan_tokens, plan_steps=settings.plan_tokens,
     )  # fmt: skip
-    data = config_json(predictor.config, "float32") | {OWN: own.as_json()}
+    data = config_json(predictor.config, settings.stored) | {OWN: own.as_json()}
     (model / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    tensors = {name: tensor.float().cpu().contiguous() for name, tensor in plain_state(predictor).items()}
+    dtype = DTYPES[settings.stored]
+    tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in plain_state(predictor).items()}
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
     for file in tokenizer.glob("tokenizer*.json"):
         shutil.copyfile(file, model / file.name)

@@ -109,7 +109,9 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
 
 def _trained_as(settings: Training) -> str:
     """The settings that a saved state depends on: all but those of reports and names."""
-    return settings.model_dump_json(exclude={"name", "data", "report_every", "save_every", "rollouts", "decoding"})
+    return settings.model_dump_json(
+        exclude={"name", "data", "report_every", "save_every", "rollouts", "decoding", "stored"}
+    )
 
 
 def _vocabulary(settings: Training, quantizer: Quantizer, text: int) -> Vocabulary:

@@ -154,6 +154,7 @@ class Training(_Strict):
         save_every: steps between two saved states.
         rollouts: success in the simulator.
         decoding: how the checkpoint's actions are decoded if nothing else is asked for.
+        stored: precision of the transformer's weights in the checkpoint.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Training(_Strict):
     save_every: AtLeastOne = 500
     rollouts: Rollouts = Rollouts()
     decoding: Literal["sample", "argmax"] = "sample"
+    stored: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Training:

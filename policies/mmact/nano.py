@@ -1,0 +1,44 @@
+"""The small checkpoints that come with the package: trained on LIBERO by `mmact-eval train`, see docs/training.md.
+
+They share an image tokenizer: ``nano/quantizer`` and a folder ``nano/VARIANT`` for each model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from mmact_eval.errors import UsageError
+
+NANO = "mmact-nano"
+
+_FOLDER = Path(__file__).parent / "nano"
+_IMAGES = "quantizer"
+
+
+def nano_variants() -> tuple[str, ...]:
+    """Those of the four models that there is such a checkpoint of."""
+    return tuple(sorted(path.parent.name for path in _FOLDER.glob("*/model.safetensors")))
+
+
+def nano_checkpoint(variant: str) -> tuple[Path, Path]:
+    """The folders of model and image tokenizer.
+
+    Raises:
+        UsageError: there is none of this variant.
+    """
+    if variant not in nano_variants():
+        raise UsageError(
+            f"there is no {NANO} of the variant {variant}, only {', '.join(nano_variants())}; "
+            "train one with `mmact-eval train` (docs/training.md), or leave checkpoint out for random weights"
+        )
+    return _FOLDER / variant, _FOLDER / _IMAGES
+
+
+def nano_version(variant: str) -> str:
+    """A short hash of its weights: a run is not continued with other ones."""
+    summed = hashlib.blake2b(digest_size=4)
+    for folder in nano_checkpoint(variant):
+        for file in sorted(folder.glob("*.safetensors")):
+            summed.update(file.read_bytes())
+    return summed.hexdigest()
