@@ -24,14 +24,16 @@ import torch
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import checkpoint as checkpoints
-from mmact_eval.policies.mmact.config import ModelConfig
+from mmact_eval.policies.mmact.config import CONFIG_FILE, ModelConfig
 from mmact_eval.policies.mmact.quantizer import Quantizer, read_quantizer_config
-from mmact_eval.policies.mmact.tokenizer import read_tokenizer
+from mmact_eval.policies.mmact.tokenizer import TOKENIZER_FILE, read_tokenizer
 from mmact_eval.policies.mmact.training import codes, frames, loop, recordings, rollouts, tokens, words
+from mmact_eval.policies.mmact.training import state as states
 from mmact_eval.policies.mmact.training.export import export
 from mmact_eval.policies.mmact.training.frames import Moments
 from mmact_eval.policies.mmact.training.settings import Training
 from mmact_eval.policies.mmact.training.targets import Examples
+from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.vocabulary import Vocabulary
 
 Say = Callable[[str], None]
@@ -62,20 +64,29 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     folders = [Path(folder).expanduser() for folder in settings.data]
     adapter = recordings.adapter_of(folders, settings.state_mode)
     out.mkdir(parents=True, exist_ok=True)
-    moments = frames.load_moments(folders, adapter, settings.quantizer.side, out / "cache", say)
+    before = settings.made_before
+    if before:
+        _copy_tokenizers(before.expanduser(), out)
+    side = read_quantizer_config(out / "quantizer").side if before else settings.quantizer.side
+    moments = frames.load_moments(folders, adapter, side, out / "cache", say)
     chosen, held_out = moments.split(settings.held_out, settings.seed)
     say(f"{len(moments)} moments of {len(moments.starts)} starts and {len(moments.instructions)} tasks; "
         f"{len(held_out)} of them held out")  # fmt: skip
     data = f"{recordings.digest(folders)} {settings.held_out} {settings.state_mode}"
 
-    quantizer = _quantizer(settings, moments, chosen, held_out, data, out / "quantizer", device, say)
+    if before:
+        quantizer = _read(out / "quantizer", device)
+    else:
+        quantizer = _quantizer(settings, moments, chosen, held_out, data, out / "quantizer", device, say)
     if only_quantizer:
         return Trained(None, out / "quantizer")
     image_codes = tokens.load_codes(quantizer, moments, out / "cache", device, say)
-    say(f"image codes in use, in effect: {tokens.usage(image_codes):.0f} of {2**settings.quantizer.bits}")
+    say(f"image codes in use, in effect: {tokens.usage(image_codes):.0f} of {2**quantizer.config.bits}")
 
     spoken = [*moments.instructions, *(text for text in moments.subtasks if text)]
-    length = words.train_tokenizer([str(text) for text in spoken], settings.text_tokens, out / "tokenizer")
+    if not before:
+        words.train_tokenizer([str(text) for text in spoken], settings.text_tokens, out / "tokenizer")
+    length = words.tokenizer_length(out / "tokenizer")
     vocabulary = _vocabulary(settings, quantizer, length)
     tokenizer = read_tokenizer(out / "tokenizer", vocabulary)
     config = ModelConfig(
@@ -84,6 +95,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
         rope_theta=settings.model.rope_theta, vocabulary=vocabulary,
     )  # fmt: skip
     predictor = loop.new_predictor(config, settings.seed)
+    first = f" {_begin_with(settings.first_weights.expanduser(), predictor)}" if settings.first_weights else ""
     numbers = sum(parameter.numel() for parameter in predictor.parameters())
     say(f"a transformer of {numbers / 1e6:.2f} million parameters; {length} text tokens")
 
@@ -100,7 +112,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     def measured(step: int) -> str:
         return rollouts.measure(settings.rollouts, exported(), place / "rollouts" / f"step-{step:06d}")
 
-    summed = hashlib.blake2b(f"{data} {_trained_as(settings)}".encode() + image_codes.tobytes(), digest_size=8)
+    summed = hashlib.blake2b(f"{data} {_trained_as(settings)}{first}".encode() + image_codes.tobytes(), digest_size=8)
     loop.train(
         settings, predictor, loop.Data(examples, chosen, held_out, summed.hexdigest()), place, device, say, measured
     )
@@ -110,12 +122,51 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
 def _trained_as(settings: Training) -> str:
     """The settings that a saved state depends on: all but those of reports and names."""
     return settings.model_dump_json(
-        exclude={"name", "data", "report_every", "save_every", "rollouts", "decoding", "stored"}
-    )
+        exclude={
+            "name", "data", "report_every", "save_every", "rollouts", "decoding", "stored", "tokenizers",
+            "first_weights",
+        }
+    )  # fmt: skip
+
+
+def _copy_tokenizers(before: Path, out: Path) -> None:
+    """Take over the tokenizers of another training.
+
+    Raises:
+        UsageError: it has none, or the folder holds others already.
+    """
+    for part, file in (("quantizer", CONFIG_FILE), ("tokenizer", TOKENIZER_FILE)):
+        source, place = before / part, out / part
+        if not (source / file).is_file():
+            raise UsageError(f"{before} is no folder of a training: it has no {part}/{file}")
+        if not place.exists():
+            half = place.with_name(f".{part}")
+            shutil.rmtree(half, ignore_errors=True)
+            shutil.copytree(source, half)
+            half.rename(place)
+        elif any(file.read_bytes() != (place / file.name).read_bytes() for file in source.iterdir()):
+            raise UsageError(f"{place} is not the one in {before}; take another --out")
+
+
+def _begin_with(folder: Path, predictor: MaskedTokenPredictor) -> str:
+    """Load the weights of another training; returns a digest of them.
+
+    Raises:
+        UsageError: there are none, or they do not fit.
+    """
+    weights = states.read_weights(folder)
+    try:
+        predictor.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UsageError(f"the weights in {folder} are of another size: {error}") from None
+    summed = hashlib.blake2b(digest_size=8)
+    for name, tensor in weights.items():
+        summed.update(name.encode() + tensor.numpy().tobytes())
+    return summed.hexdigest()
 
 
 def _vocabulary(settings: Training, quantizer: Quantizer, text: int) -> Vocabulary:
-    codebook = 2**settings.quantizer.bits
+    codebook = 2**quantizer.config.bits
     size = text + codebook + settings.model.bins
     return Vocabulary(size, codebook, settings.model.bins, text, quantizer.config.grid**2)
 

@@ -147,6 +147,10 @@ class Training(_Strict):
         text_tokens: tokens of the text tokenizer beside the special ones, at most.
         plan_tokens: length of a text target.
         full_masks: the part of the action targets that are masked as a whole, as decoding in one step has them.
+        tokenizers: the folder (``--out``) of another training whose image and text tokenizer are used instead of new
+            ones; `quantizer` and `text_tokens` are then of no account.
+        first_weights: the folder of a variant in another training (``OUT/VARIANT``) whose weights are gone on from,
+            with its tokenizers; sizes must be the same, data may differ.
         quantizer, model: sizes.
         stages: by name, one after the other.
         precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU.
@@ -166,6 +170,8 @@ class Training(_Strict):
     text_tokens: AtLeastOne = 600
     plan_tokens: AtLeastOne = 16
     full_masks: float = Field(default=0.5, ge=0.0, le=1.0)
+    tokenizers: Path | None = None
+    first_weights: Path | None = None
     quantizer: QuantizerSettings = QuantizerSettings()
     model: ModelSettings = ModelSettings()
     stages: dict[str, Stage] = Field(min_length=1)
@@ -184,6 +190,11 @@ class Training(_Strict):
         if not any(self.targets(stage) for stage in self.stages.values()):
             raise ValueError(f"nothing is trained: variant {self.variant} has no target in any stage")
         return self
+
+    @property
+    def made_before(self) -> Path | None:
+        """The folder that the tokenizers are taken from; None if they are trained."""
+        return self.tokenizers or (self.first_weights.expanduser().absolute().parent if self.first_weights else None)
 
     def targets(self, stage: Stage) -> dict[Target, tuple[float, int]]:
         """What a stage trains: target → weight and batch. A stage may be empty for a variant without its targets."""

@@ -56,20 +56,35 @@ def load(folder: Path, of: str) -> State | None:
     path = folder / STATE
     if not path.is_file():
         return None
-    try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
-        saved_of = data.pop("of")
-        state = State(**data)
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise UsageError(
-            f"{path} is damaged ({type(error).__name__}); delete it to train from the beginning."
-        ) from None
+    saved_of, state = _read(path)
     if saved_of != of:
         raise UsageError(
             f"{path} is of a training with other settings or other data, so it cannot go on; take another --out, or "
             "delete that file to train from the beginning."
         )
     return state
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """The weights of a saved state, whatever it is of.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise UsageError(f"{folder} has no {STATE}; name the folder of a variant in a training's --out")
+    return _read(path)[1].weights
+
+
+def _read(path: Path) -> tuple[str, State]:
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+        return data.pop("of"), State(**data)
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise UsageError(
+            f"{path} is damaged ({type(error).__name__}); delete it to train from the beginning."
+        ) from None
 
 
 class Log:

@@ -19,6 +19,12 @@ PHRASES = (
 )  # fmt: skip
 
 
+def tokenizer_length(folder: Path) -> int:
+    """How many tokens a tokenizer has that was trained here, special tokens included."""
+    data = json.loads((folder / TOKENIZER_FILE).read_text(encoding="utf-8"))
+    return len(data["model"]["vocab"]) + SPECIALS
+
+
 def train_tokenizer(texts: Sequence[str], limit: int, folder: Path) -> int:
     """Train on these texts and the phrases of the prompts, and write a tokenizer.json.
 

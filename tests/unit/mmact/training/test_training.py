@@ -36,8 +36,8 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def settings(data: Path, **changes: Any) -> Training:
-    return Training.model_validate({**copy.deepcopy(TINY), "data": [str(data)], **changes})
+def settings(*data: Path, **changes: Any) -> Training:
+    return Training.model_validate({**copy.deepcopy(TINY), "data": list(map(str, data)), **changes})
 
 
 def train(what: Training, out: Path) -> tuple[Path, list[str]]:
@@ -108,6 +108,27 @@ def test_variants_share_what_does_not_depend_on_them(data: Path, tmp_path: Path)
     assert not any("image tokenizer, step" in line for line in said)
     assert any("text" in line and "image" not in line for line in said if line.startswith("speak"))
     assert (tmp_path / "vanilla" / "checkpoint").is_dir()
+
+
+def test_tokenizers_and_weights_may_come_from_another_training(
+    make_data: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    first, _ = train(settings(data), tmp_path / "first")
+    more = make_data(first=3)
+    after, said = train(settings(data, more, seed=1, first_weights=tmp_path / "first" / "vanilla"), tmp_path / "after")
+    assert not any("image tokenizer, step" in line for line in said)
+    for part in ("quantizer/pytorch_model.safetensors", "model/tokenizer.json"):
+        assert (after / part).read_bytes() == (first / part).read_bytes()
+    anew, _ = train(settings(data, more, seed=1, tokenizers=tmp_path / "first"), tmp_path / "anew")
+    before, gone_on, other = (weights(folder)["model.transformer.wte.weight"] for folder in (first, after, anew))
+    assert (gone_on - before).abs().mean() < (other - before).abs().mean()
+    with pytest.raises(UsageError, match="other settings or other data"):
+        train(settings(data, more, seed=1, tokenizers=tmp_path / "first"), tmp_path / "after")
+    small = {**TINY["model"], "n_layers": 1}
+    with pytest.raises(UsageError, match="another size"):
+        train(settings(data, model=small, first_weights=tmp_path / "first" / "vanilla"), tmp_path / "small")
+    with pytest.raises(UsageError, match="no folder of a training"):
+        train(settings(data, tokenizers=tmp_path / "nowhere"), tmp_path / "other")
 
 
 def test_other_settings_or_data_do_not_go_on(data: Path, tmp_path: Path) -> None:
