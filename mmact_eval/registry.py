@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from typing import Any
 from mmact_eval.errors import MmactEvalError, UsageError, did_you_mean
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.specs import EnvSpec
+
+log = logging.getLogger(__name__)
 
 ENVS = "mmact_eval.envs"
 POLICIES = "mmact_eval.policies"
@@ -200,6 +203,16 @@ def _made(target: str, found: Any, args: Mapping[str, Any], env_spec: EnvSpec) -
             "`act(queries)` (see mmact_eval.protocols.Policy)."
         )
     return policy
+
+
+def close_policy(policy: Policy) -> None:
+    """Let a policy free what it holds; a failure at this point costs nobody their results."""
+    close = getattr(policy, "close", None)
+    if callable(close):
+        try:
+            close()
+        except Exception as error:
+            log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 
 
 def policy_code(target: str) -> str:

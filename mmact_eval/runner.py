@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -24,8 +23,6 @@ from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
 __all__ = ["Extension", "RunOutcome", "RunRequest", "default_folder", "execute", "execute_together", "same_policy"]
-
-log = logging.getLogger(__name__)
 
 
 def execute(request: RunRequest) -> RunOutcome:
@@ -110,7 +107,7 @@ class _Policies:
         if key not in self._made:
             try:
                 policy = registry.make_policy(request.policy, request.policy_args, env_spec)
-                self._held.callback(_close, policy)
+                self._held.callback(registry.close_policy, policy)
                 self._made[key] = policy
             except MmactEvalError as error:
                 self._made[key] = error
@@ -163,16 +160,6 @@ def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episo
     if not covered:
         raise UsageError(f"policy {policy.spec.name} can act in none of the {len(planned)} episodes asked for.")
     return covered
-
-
-def _close(policy: Policy) -> None:
-    """Let a policy free what it holds; a failure at this point costs nobody their results."""
-    close = getattr(policy, "close", None)
-    if callable(close):
-        try:
-            close()
-        except Exception as error:
-            log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 
 
 def _prepare_run(plugin: EnvPlugin, request: RunRequest, planned: Sequence[Episode], folder: Path) -> Mapping[str, str]:

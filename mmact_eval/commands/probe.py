@@ -79,9 +79,7 @@ def _probe(given: dict[str, Any], out: Path | None) -> Any:
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error}") from error
     finally:
-        close = getattr(policy, "close", None)
-        if callable(close):
-            close()
+        registry.close_policy(policy)
 
 
 def _reference(given: dict[str, Any], suite: Any, env_spec: Any) -> Any:

@@ -89,9 +89,7 @@ def command(
     except RunAborted as error:
         raise RunAborted(f"{error} The server has stopped.") from error
     finally:
-        close = getattr(served, "close", None)
-        if callable(close):
-            close()
+        registry.close_policy(served)
     return 0
 
 
