@@ -93,6 +93,16 @@ def test_the_same_run_again_gives_the_same_episode(tmp_path: Path, cache: Path) 
     assert results[0].reproducible() == results[1].reproducible()
 
 
+def test_the_small_checkpoint_that_comes_along_solves_tasks(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", "libero-object", "--policy", "mmact"]
+    command += ["--tasks", "0", "--init-states", "20-49", "--episodes", "3", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "mmact-nano-vanilla" in done.stdout
+    assert "Not the real thing" not in done.stdout
+    assert "success" in {result.outcome for result in read_episodes(tmp_path)[0].values()}
+
+
 def test_an_argument_that_makes_no_sense_is_one_line(tmp_path: Path, cache: Path) -> None:
     done = run(tmp_path, cache, "state_mode=joints")
     assert done.returncode == 2

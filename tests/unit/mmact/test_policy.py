@@ -132,6 +132,22 @@ def test_the_spec_tells_what_runs(make: Any, checkpoint: Path) -> None:
     assert (spec.config["steps"], spec.config["plan"], spec.config["dtype"]) == (6, 8, "float32")
 
 
+def test_one_arm_without_a_checkpoint_gets_the_small_trained_one(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = make_policy(LIBERO).spec
+    assert spec.name == "mmact-nano-vanilla"
+    assert spec.checkpoint.startswith("mmact-nano@")
+    assert spec.not_real == ""
+    assert (spec.config["decoding"], spec.config["state_mode"]) == ("argmax", "eef_axisangle_gripper2")
+    assert "mmact-nano" in capsys.readouterr().err
+    assert make_policy(LIBERO, checkpoint="mmact-nano").spec == spec
+    assert capsys.readouterr().err == ""  # it was asked for
+
+
+def test_a_small_trained_one_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no mmact-nano of the variant text-image, only .*vanilla"):
+        make_policy(LIBERO, checkpoint="mmact-nano", variant="text-image")
+
+
 def test_without_a_checkpoint_a_tiny_random_one_is_made_once_and_named(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
