@@ -40,14 +40,6 @@ class PickPlace(Pick):
         if world.robot.pinches(self._object):
             self._hold_on(world)
 
-    def _hold_on(self, world: World) -> None:
-        """The object is in the hand already (somebody else acted before): go on from there."""
-        robot = world.robot
-        self._grasp = Grasp(robot.position, robot.rotation, robot.opening, 0.0)
-        self._turned = self._lowered = robot.rotation
-        self._held_offset = self._offset(world)
-        self._enter("lift", world)
-
     @staticmethod
     def check(predicate: Predicate, world: World) -> None:
         """Refuse a place that cannot be reached from above.
@@ -63,6 +55,14 @@ class PickPlace(Pick):
         self._sidestep: Array | None = None
         self._turned: Array = self._grasp.rotation  # while it is carried
         self._lowered: Array = self._grasp.rotation  # while it is set down
+
+    def _hold_on(self, world: World) -> None:
+        """The object is in the hand already (somebody else acted before): go on from there."""
+        robot = world.robot
+        self._grasp = Grasp(robot.position, robot.rotation, robot.opening, 0.0)
+        self._turned = self._lowered = robot.rotation
+        self._held_offset = self._offset(world)
+        self._enter("lift", world)
 
     # The phases; see `Pick`.
 
