@@ -168,7 +168,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MMACT_EVAL_CACHE", str(tmp_path / "file"))
     with pytest.raises(UsageError, match="MMACT_EVAL_CACHE"):
-        make_policy(LIBERO)
+        make_policy(LIBERO, checkpoint="mmact-tiny-random")
 
 
 @pytest.mark.parametrize(
