@@ -44,8 +44,9 @@ class MmactPolicy:
         options = self._options
         examples = [self._example(query) for query in queries]
         chunks = self._model.action_chunks(
-            examples, _seeds(queries, "actions"), options.steps, options.action_temperature, options.noise
-        )
+            examples, _seeds(queries, "actions"), options.steps, options.action_temperature, options.noise,
+            options.decoding == "median",
+        )  # fmt: skip
         texts = self._said(queries, examples, options.plan, "plan", self._texts)
         pictures = self._said(queries, examples, options.subgoal, "subgoal", self._pictures)
         return [self._output(*parts) for parts in zip(chunks, texts, pictures, strict=True)]

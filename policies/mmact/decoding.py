@@ -50,6 +50,7 @@ def fill_codes(
     device: torch.device,
     temperature: float,
     noise: Sequence[float],
+    median: bool = False,
 ) -> Tensor:
     """Actions and images: sample all masked codes, mask the least sure of them again, and so on.
 
@@ -62,6 +63,7 @@ def fill_codes(
         temperature: of sampling; 1 for the model's own distribution, 0 for the most likely code.
         noise: how much Gumbel noise the choice of what is masked again gets at each step; its length is the number of
             steps. The last one is of no consequence.
+        median: take the code in the middle of the distribution, instead of drawing one; for codes that are ordered.
 
     Returns:
         (B, block) int64 codes.
@@ -72,7 +74,8 @@ def fill_codes(
         logits = predict(codes).float()
         probabilities = (logits / temperature if temperature else logits).softmax(-1)
         unknown = codes == UNKNOWN
-        sampled = torch.where(unknown, _sample(probabilities, generators, temperature), codes)
+        taken = _middle(probabilities) if median else _sample(probabilities, generators, temperature)
+        sampled = torch.where(unknown, taken, codes)
         if step == steps:
             return sampled
         confidence = probabilities.gather(-1, sampled[..., None])[..., 0]
@@ -93,6 +96,11 @@ def _sample(probabilities: Tensor, generators: Generators, temperature: float) -
     if temperature == 0:
         return probabilities.argmax(-1)
     return (probabilities / generators.exponential(*probabilities.shape[1:])).argmax(-1)
+
+
+def _middle(probabilities: Tensor) -> Tensor:
+    """(B, N, codes) → (B, N): the first code up to which lies half of the probability."""
+    return (probabilities.cumsum(-1) < 0.5).sum(-1).clamp(max=probabilities.shape[-1] - 1)
 
 
 def fill_text(

@@ -133,6 +133,7 @@ class MMACT:
         seed: int = 0,
         temperature: float = 1.0,
         noise: float = 0.0,
+        median: bool = False,
     ) -> NDArray[np.float32]:
         """A chunk of actions, (8, 7) or (8, 16) float32 in [-1, 1], in the convention of the training data.
 
@@ -142,11 +143,12 @@ class MMACT:
             seed: of the draws.
             temperature: of sampling; 1 is the published policy, 0 takes the most likely bin, which is another policy.
             noise: Gumbel noise in the choice of what is masked again; 0 in the published policy.
+            median: take the middle of the distribution instead of drawing from it: another policy too.
 
         Raises:
             UsageError: wrong number of views, width of state, type of image, steps or temperature.
         """
-        return self.action_chunks([Example(images, instruction, state)], [seed], steps, temperature, noise)[0]
+        return self.action_chunks([Example(images, instruction, state)], [seed], steps, temperature, noise, median)[0]
 
     def action_chunks(
         self,
@@ -155,6 +157,7 @@ class MMACT:
         steps: int = 1,
         temperature: float = 1.0,
         noise: float = 0.0,
+        median: bool = False,
     ) -> list[NDArray[np.float32]]:
         """`actions` for several examples at once."""
         _check(examples, seeds, steps, temperature, noise)
@@ -169,6 +172,7 @@ class MMACT:
                 device=self.device,
                 temperature=temperature,
                 noise=fading(noise, steps),
+                median=median,
             )
         return [from_bins(row, self.config.vocabulary.bins).reshape(CHUNK, -1) for row in bins.cpu().numpy()]
 

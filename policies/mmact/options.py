@@ -10,7 +10,7 @@ from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.policies.mmact.prompts import CHUNK
 
 PUBLISHED = "hhyhrhy/MM-ACT-Model/LIBERO/MM-ACT-object"
-DECODING = ("sample", "argmax")
+DECODING = ("sample", "argmax", "median")
 STATE_MODES = ("as_released", "eef_axisangle_gripper2")
 EVERY = 8  # queries between two plans or pictures: they take 64 and 18 passes through the model, actions take one
 
@@ -76,8 +76,10 @@ class Options:
                 f"policy mmact: plan_steps {self.plan_steps} is more than plan_tokens {self.plan_tokens}; each step "
                 "uncovers at least one token"
             )
-        if self.decoding == "argmax" and self.temperature != 1.0:
-            raise UsageError("policy mmact: temperature has no meaning with decoding=argmax; leave one of them out")
+        if self.decoding != "sample" and self.temperature != 1.0:
+            raise UsageError(
+                f"policy mmact: temperature has no meaning with decoding={self.decoding}; leave one of them out"
+            )
         if self.decoding == "sample" and self.temperature == 0.0:
             raise UsageError("policy mmact: sampling needs a temperature above 0; for the most likely, decoding=argmax")
 

@@ -63,7 +63,8 @@ def make_policy(
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
         steps: steps of decoding actions; 1 is a single pass through the model.
-        decoding: ``sample`` from the model's distribution, as published, or ``argmax``, which is another policy.
+        decoding: ``sample`` from the model's distribution, as published. ``argmax`` takes the most likely bin and
+            ``median`` the one in the middle, which are other policies.
         temperature: of sampling.
         noise: in the choice of what is masked again between steps.
         state_mode: ``as_released`` (joint angles, one finger) or ``eef_axisangle_gripper2``, as the training data have

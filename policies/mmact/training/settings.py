@@ -179,7 +179,7 @@ class Training(_Strict):
     report_every: AtLeastOne = 100
     save_every: AtLeastOne = 500
     rollouts: Rollouts = Rollouts()
-    decoding: Literal["sample", "argmax"] = "sample"
+    decoding: Literal["sample", "argmax", "median"] = "sample"
     stored: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @model_validator(mode="after")

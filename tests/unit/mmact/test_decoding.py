@@ -76,6 +76,14 @@ def test_temperature_0_takes_the_most_likely_and_needs_no_seed() -> None:
         assert torch.equal(fill(Recorder(given), (2, 56), temperature=0.0, seeds=seeds), given.argmax(-1))
 
 
+def test_the_median_is_in_the_middle_of_the_distribution() -> None:
+    given = torch.tensor([0.3, 0.15, 0.1, 0.05, 0.4]).log().expand(1, 56, 5)
+    assert (fill(Recorder(given), (1, 56), median=True) == 2).all()
+    sure = torch.full((1, 56, 5), -30.0)
+    sure[..., 4] = 0.0
+    assert (fill(Recorder(sure), (1, 56), median=True) == 4).all()
+
+
 def test_temperature_1_draws_from_the_models_distribution() -> None:
     given = torch.tensor([0.7, 0.2, 0.1]).log().expand(1, 20000, 3)
     drawn = fill(Recorder(given), (1, 20000))
