@@ -137,7 +137,7 @@ def test_one_arm_without_a_checkpoint_gets_the_small_trained_one(capsys: pytest.
     assert spec.name == "mmact-nano-vanilla"
     assert spec.checkpoint.startswith("mmact-nano@")
     assert spec.not_real == ""
-    assert (spec.config["decoding"], spec.config["state_mode"]) == ("argmax", "eef_axisangle_gripper2")
+    assert (spec.config["decoding"], spec.config["state_mode"]) == ("median", "eef_axisangle_gripper2")
     assert "mmact-nano" in capsys.readouterr().err
     assert make_policy(LIBERO, checkpoint="mmact-nano").spec == spec
     assert capsys.readouterr().err == ""  # it was asked for
