@@ -11,6 +11,8 @@ from pathlib import Path
 from mmact_eval.errors import UsageError
 
 NANO = "mmact-nano"
+NANO_VARIANT = "text-image"
+"""Which one acts if no variant is named."""
 
 _FOLDER = Path(__file__).parent / "nano"
 _IMAGES = "quantizer"

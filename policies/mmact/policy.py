@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import QUANTIZER, load, require_packages
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for
-from mmact_eval.policies.mmact.nano import NANO, nano_checkpoint, nano_variants, nano_version
+from mmact_eval.policies.mmact.nano import NANO, NANO_VARIANT, nano_checkpoint, nano_variants, nano_version
 from mmact_eval.policies.mmact.options import PUBLISHED, Options, read_options
 from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
@@ -99,7 +99,7 @@ def make_policy(
         weights = NANO if variant is None and adapter.width == ONE_ARM.state and nano_variants() else TINY
         print(f"{WHAT_STANDS_IN[weights]} {HOW_TO_RUN_THE_PUBLISHED}", file=sys.stderr)
     if weights == NANO:
-        folder, own_images = nano_checkpoint(variant or "vanilla")
+        folder, own_images = nano_checkpoint(variant or NANO_VARIANT)
     else:
         folder, own_images = _parts(tiny_checkpoint() if weights == TINY else checkpoints.find(weights))
     own = read_own_defaults(folder)
@@ -114,7 +114,7 @@ def make_policy(
         adapter,
         options,
         name=_name(TINY if weights == TINY else own.name or "mmact", options.variant),
-        checkpoint=f"{NANO}@{nano_version(variant or 'vanilla')}" if weights == NANO else _pinned(weights, folder),
+        checkpoint=f"{NANO}@{nano_version(variant or NANO_VARIANT)}" if weights == NANO else _pinned(weights, folder),
         quantizer=images if own_images else _pinned(images or QUANTIZER, image_folder),
         dtype=str(next(model.predictor.parameters()).dtype).removeprefix("torch."),
         not_real=model.not_real,

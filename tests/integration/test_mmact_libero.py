@@ -98,7 +98,7 @@ def test_the_small_checkpoint_that_comes_along_solves_tasks(tmp_path: Path) -> N
     command += ["--tasks", "0", "--init-states", "20-49", "--episodes", "3", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "mmact-nano-vanilla" in done.stdout
+    assert "mmact-nano-text-image" in done.stdout
     assert "Not the real thing" not in done.stdout
     assert "success" in {result.outcome for result in read_episodes(tmp_path)[0].values()}
 

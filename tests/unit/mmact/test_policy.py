@@ -134,18 +134,19 @@ def test_the_spec_tells_what_runs(make: Any, checkpoint: Path) -> None:
 
 def test_one_arm_without_a_checkpoint_gets_the_small_trained_one(capsys: pytest.CaptureFixture[str]) -> None:
     spec = make_policy(LIBERO).spec
-    assert spec.name == "mmact-nano-vanilla"
+    assert spec.name == "mmact-nano-text-image"
     assert spec.checkpoint.startswith("mmact-nano@")
     assert spec.not_real == ""
     assert (spec.config["decoding"], spec.config["state_mode"]) == ("median", "eef_axisangle_gripper2")
     assert "mmact-nano" in capsys.readouterr().err
     assert make_policy(LIBERO, checkpoint="mmact-nano").spec == spec
     assert capsys.readouterr().err == ""  # it was asked for
+    assert make_policy(LIBERO, checkpoint="mmact-nano", variant="vanilla").spec.name == "mmact-nano-vanilla"
 
 
 def test_a_small_trained_one_that_there_is_not_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no mmact-nano of the variant text-image, only .*vanilla"):
-        make_policy(LIBERO, checkpoint="mmact-nano", variant="text-image")
+    with pytest.raises(UsageError, match=r"no mmact-nano of the variant text, only .*vanilla"):
+        make_policy(LIBERO, checkpoint="mmact-nano", variant="text")
 
 
 def test_without_a_checkpoint_a_tiny_random_one_is_made_once_and_named(
