@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference, choose, phases
-from mmact_eval.recording.layout import IMAGE_AGE, INTENDED_ACTION, Layout, image_column
+from mmact_eval.recording.layout import IMAGE_AGE, INTENDED_ACTION, Layout
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
@@ -42,9 +41,11 @@ def read_reference(folder: Path, suite: Suite, env: EnvSpec, frames: int, episod
     except ImportError as error:
         raise UsageError("--data reads Parquet files: pip install 'mmact-eval[record]'") from error
     recorded = dataset.read(folder)  # says what is wrong with a folder that is none of ours
-    recorded.check_recorded_on(suite, _DECISIVE, "so its images are not what the policy would get")
+    recorded.check_recorded_on(
+        suite, _DECISIVE, "so its images are not what the policy would get (or leave --data out)"
+    )
     try:
-        rows = _episodes(folder)
+        rows = dataset.episode_rows(folder)
         count = min(len(rows), episodes or _MOST)
         picked = [rows[round(place)] for place in np.linspace(0, len(rows) - 1, count)]
         found = [frame for row in picked for frame in _frames(folder, row, env, frames)]
@@ -53,17 +54,10 @@ def read_reference(folder: Path, suite: Suite, env: EnvSpec, frames: int, episod
     return Reference(tuple(found), f"{count} of {len(rows)} demonstrations in {folder}")
 
 
-def _episodes(folder: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = []
-    for file in sorted((folder / "meta" / "episodes").glob("*/*.parquet")):
-        rows += pq.read_table(file).to_pylist()
-    return rows
-
-
 def _frames(folder: Path, row: Mapping[str, Any], env: EnvSpec, wanted: int) -> list[Frame]:
     import pyarrow.parquet as pq
+
+    from mmact_eval.recording import dataset
 
     info = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))
     place = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
@@ -77,7 +71,7 @@ def _frames(folder: Path, row: Mapping[str, Any], env: EnvSpec, wanted: int) -> 
     steps = choose(drawn, labels, wanted)
     layout = Layout.of(env, "png")
     columns = {column: np.array(table[column].to_pylist(), np.float64) for column in layout.states}
-    images = {camera: _images(folder, info, row, table, camera, steps) for camera in env.cameras}
+    images = {camera: dataset.pictures(folder, info, row, table, camera, steps) for camera in env.cameras}
     episode = Episode(*(row[f"mmact_eval/{name}"] for name in ("suite", "task", "init_state", "seed")))
     instruction = row["tasks"][0]
     found = []
@@ -89,25 +83,3 @@ def _frames(folder: Path, row: Mapping[str, Any], env: EnvSpec, wanted: int) -> 
         seen = Observation({camera: taken[number] for camera, taken in images.items()}, state, instruction)
         found.append(Frame(episode, step, labels[step], seen, actions[step : step + HORIZON]))
     return found
-
-
-def _images(
-    folder: Path, info: Mapping[str, Any], row: Mapping[str, Any], table: Any, camera: str, steps: list[int]
-) -> list[NDArray[np.uint8]]:
-    """A camera's pictures at these steps, from the data files or from a video."""
-    import imageio.v3 as iio
-
-    column = image_column(camera)
-    if info["features"][column]["dtype"] == "image":
-        cells = table[column].to_pylist()
-        return [np.asarray(iio.imread(io.BytesIO(cells[step]["bytes"]), extension=".png"), np.uint8) for step in steps]
-    place = {"chunk_index": row[f"videos/{column}/chunk_index"], "file_index": row[f"videos/{column}/file_index"]}
-    file = folder / info["video_path"].format(video_key=column, **place)
-    first = round(row[f"videos/{column}/from_timestamp"] * info["fps"])
-    wanted, found = {first + step: number for number, step in enumerate(steps)}, [np.zeros(0, np.uint8)] * len(steps)
-    for number, picture in enumerate(iio.imiter(file, plugin="FFMPEG")):
-        if number in wanted:
-            found[wanted[number]] = np.ascontiguousarray(picture)
-        if number >= max(wanted):
-            return found
-    raise ValueError(f"{file.name} ends before frame {max(wanted)}")

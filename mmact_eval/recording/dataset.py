@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
+from mmact_eval.recording.layout import image_column
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
@@ -99,6 +100,53 @@ def read(folder: Path) -> DataSet:
         return DataSet(folder, about, _demonstrations(folder))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise UsageError(f"the data set {folder} is damaged: {type(error).__name__}: {error}.") from error
+
+
+def episode_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``meta/episodes``, in the order of the data set.
+
+    Raises:
+        OSError, pyarrow.ArrowException: they cannot be read.
+    """
+    return [row for file in _files(folder / "meta" / "episodes") for row in pq.read_table(file).to_pylist()]
+
+
+def pictures(
+    folder: Path, info: Mapping[str, Any], row: Mapping[str, Any], table: pa.Table, camera: str, frames: Sequence[int]
+) -> list[NDArray[np.uint8]]:
+    """A camera's pictures at these frames of an episode, from the data files or from a video.
+
+    Args:
+        folder: the data set.
+        info: its ``meta/info.json``.
+        row: the episode's, see `episode_rows`.
+        table: the episode's frames, in order.
+        camera: its name.
+        frames: which; at least one.
+
+    Raises:
+        OSError, KeyError, ValueError: the data set is damaged.
+    """
+    import imageio.v3 as iio
+
+    column = image_column(camera)
+    if info["features"][column]["dtype"] == "image":
+        cells = table[column].take(pa.array(frames)).to_pylist()
+        return [np.asarray(iio.imread(cell["bytes"], extension=".png"), np.uint8) for cell in cells]
+    place = {name: row[f"videos/{column}/{name}"] for name in ("chunk_index", "file_index")}
+    file = folder / info["video_path"].format(video_key=column, **place)
+    first = round(row[f"videos/{column}/from_timestamp"] * info["fps"])
+    wanted, found = (
+        {first + frame: number for number, frame in enumerate(frames)},
+        [np.zeros(0, np.uint8)] * len(frames),
+    )
+    last = max(wanted)
+    for number, picture in enumerate(iio.imiter(file, plugin="FFMPEG")):
+        if number in wanted:
+            found[wanted[number]] = np.ascontiguousarray(picture)
+        if number >= last:
+            return found
+    raise ValueError(f"{file.name} ends before frame {last}")
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def digest(folders: Sequence[Path]) -> str:
     summed = hashlib.blake2b(digest_size=6)
     for folder in folders:
         summed.update(json.dumps(_info(folder)["features"], sort_keys=True).encode())
-        for row in _episodes(folder):
+        for row in dataset.episode_rows(folder):
             facts = [row[f"{dataset.PREFIX}{name}"] for name in ("suite", "task", "init_state", "seed", "final_hash")]
             summed.update(f"{facts} {row['length']}".encode())
     return summed.hexdigest()
@@ -87,7 +87,7 @@ def read_recordings(folder: Path, adapter: Adapter) -> Iterator[Recording]:
         raise UsageError(f"{folder} has no column {', '.join(absent)}; record it with the cameras the model looks at")
     try:
         texts = _texts(folder / "meta" / "subtasks.parquet")
-        rows = {row["episode_index"]: row for row in _episodes(folder)}
+        rows = {row["episode_index"]: row for row in dataset.episode_rows(folder)}
         for table in _tables(folder, wanted):
             yield _recording(folder, info, adapter, rows[table["episode_index"][0].as_py()], table, texts)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
@@ -114,7 +114,9 @@ def _recording(
         actions=_vectors(table[INTENDED_ACTION]),
         subtasks=[""] * len(table) if told is None else [texts[k] for k in told],
         drawn=drawn,
-        pictures={camera: _pictures(folder, info, camera, row, table, drawn) for camera in adapter.cameras},
+        pictures={
+            camera: dataset.pictures(folder, info, row, table, camera, drawn.tolist()) for camera in adapter.cameras
+        },
     )
 
 
@@ -132,26 +134,6 @@ def _states(features: Mapping[str, Any], table: pa.Table, adapter: Adapter) -> d
     return found
 
 
-def _pictures(
-    folder: Path,
-    info: Mapping[str, Any],
-    camera: str,
-    row: Mapping[str, Any],
-    table: pa.Table,
-    drawn: NDArray[np.int64],
-) -> list[Image]:
-    import imageio.v3 as iio
-
-    column = image_column(camera)
-    if info["features"][column]["dtype"] == "image":
-        files = table[column].take(pa.array(drawn)).to_pylist()
-        return [np.asarray(iio.imread(file["bytes"], extension=".png")) for file in files]
-    place = {name: row[f"videos/{column}/{name}"] for name in ("chunk_index", "file_index")}
-    file = folder / info["video_path"].format(video_key=column, **place)
-    frames = iio.imread(file)
-    return [np.asarray(frames[k]) for k in drawn]
-
-
 def _tables(folder: Path, images: Sequence[str]) -> Iterator[pa.Table]:
     """The rows of each episode, in order."""
     for file in sorted((folder / "data").glob("*/*.parquet")):
@@ -161,11 +143,6 @@ def _tables(folder: Path, images: Sequence[str]) -> Iterator[pa.Table]:
             for episode in dict.fromkeys(table["episode_index"].to_pylist()):
                 rows = table.filter(pc.equal(table["episode_index"], episode))
                 yield rows.sort_by("frame_index")
-
-
-def _episodes(folder: Path) -> list[dict[str, Any]]:
-    files = sorted((folder / "meta" / "episodes").glob("*/*.parquet"))
-    return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
 def _texts(file: Path) -> list[str]:
