@@ -45,6 +45,17 @@ def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return (wide * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
 
 
+def mix(query: Tensor, key: Tensor, value: Tensor, attention: Tensor | None) -> Tensor:
+    """Attention of (B, heads, L, head_dim) each; `attention` as in `MaskedTokenPredictor.forward`."""
+    if query.requires_grad and query.dtype is torch.bfloat16 and query.device.type == "cpu":
+        # PyTorch's own kernel goes backwards in bfloat16 four times as slowly as these two products.
+        scores = (query @ key.transpose(-1, -2)) * query.shape[-1] ** -0.5
+        if attention is not None:
+            scores = scores + attention if attention.is_floating_point() else scores.masked_fill(~attention, -torch.inf)
+        return scores.softmax(-1).to(value.dtype) @ value
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=attention)
+
+
 class Block(nn.Module):
     """Attention and gated MLP, each behind a norm and added to the stream."""
 
@@ -74,7 +85,7 @@ class Block(nn.Module):
         shared = self.config.n_heads // self.config.n_kv_heads
         if shared > 1:
             key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=attention)
+        mixed = mix(query, key, value, attention)
         return self.attn_out(mixed.transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:

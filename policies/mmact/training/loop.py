@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from mmact_eval.policies.mmact.training import state as states
 from mmact_eval.policies.mmact.training.losses import Answered, answer
@@ -139,11 +140,12 @@ class _Stage:
         """One step of the optimizer, and a report if it is time."""
         rng = np.random.default_rng([self._settings.seed, self._number, step])
         total: Tensor | None = None
-        for target, (weight, count) in self._targets.items():
-            places = rng.choice(self._usable[target], count)
-            answered = answer(self._predictor, self._data.examples.question(target, places, rng), self._precision())
-            self._sums.setdefault(target, []).append(float(answered.loss.detach()))
-            total = weight * answered.loss if total is None else total + weight * answered.loss
+        with parametrize.cached():  # the tables are the same for all targets of a step
+            for target, (weight, count) in self._targets.items():
+                places = rng.choice(self._usable[target], count)
+                answered = answer(self._predictor, self._data.examples.question(target, places, rng), self._precision())
+                self._sums.setdefault(target, []).append(float(answered.loss.detach()))
+                total = weight * answered.loss if total is None else total + weight * answered.loss
         assert total is not None
         stepper.step(step, total)
         self._steps += 1

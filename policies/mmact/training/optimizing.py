@@ -32,7 +32,7 @@ class Stepper:
         others = [p for p in named.values() if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": settings.decay}, {"params": others, "weight_decay": 0.0}]
         self._all = matrices + others
-        self._optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=settings.betas)
+        self._optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=settings.betas, fused=True)
 
     def step(self, number: int, loss: Tensor) -> float:
         """Go one step down; returns the length of the gradient before it was clipped."""
