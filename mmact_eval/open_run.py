@@ -12,6 +12,7 @@ from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
 from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.plan import shuffled
+from mmact_eval.plan_reference import PlanReference
 from mmact_eval.progress import ArmProgress
 from mmact_eval.protocols import EnvPlugin, Observer, Policy
 from mmact_eval.run_request import Extension, RunOutcome, RunRequest
@@ -54,11 +55,13 @@ class OpenRun:
 
         Raises:
             RunFolderError: it holds another run, or cannot be used.
+            UsageError: the plan reference cannot be asked.
         """
         self.planned = planned
         self._store = store
         self._request = request
         self._policy = policy
+        self._reference = PlanReference(request.plan_reference, env_spec) if request.plan_reference else None
         asked = provenance.fingerprint(
             request.suite,
             policy.spec,
@@ -94,6 +97,7 @@ class OpenRun:
             on_result=self._record,
             observers=self._observers(),
             watched=self._request.extension.cameras,
+            watched_truth=self._reference is not None and self._reference.privileged,
             on_ready=self._start_session,
             log_folder=str(self._store.log_folder().absolute()),
             model=model,
@@ -116,7 +120,7 @@ class OpenRun:
 
     def _observers(self) -> list[Callable[[], Observer]]:
         request, folder = self._request, self._store.path.absolute()
-        observers: list[Callable[[], Observer]] = [functools.partial(TranscriptRecorder, folder)]
+        observers: list[Callable[[], Observer]] = [functools.partial(TranscriptRecorder, folder, self._reference)]
         observers += [*request.extension.observers, *getattr(self._policy, "observers", ())]
         if request.suite.protocol.disturbance is not None:
             observers.append(functools.partial(disturbance.DisturbanceRecorder, folder))

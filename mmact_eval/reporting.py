@@ -11,6 +11,7 @@ from mmact_eval import registry
 from mmact_eval.arm_names import arm_names
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.pairing import Pairing, adjusted, pair
+from mmact_eval.plan_scores import read_plan_scores
 from mmact_eval.report_data import ArmRun, Average, Report, SuiteReport
 from mmact_eval.run_reading import Run, read_run
 from mmact_eval.stats_many import best_arms
@@ -30,7 +31,8 @@ def summarize_folder(folder: Path) -> Summary:
 def summarize_run(run: Run) -> Summary:
     """Count a run."""
     summary = summarize(run.results, run.manifest, run.sessions)
-    return replace(summary, warnings=(*summary.warnings, *run.warnings))
+    plans = read_plan_scores(run.folder, run.results)
+    return replace(summary, warnings=(*summary.warnings, *run.warnings), plans=plans)
 
 
 def read_report(

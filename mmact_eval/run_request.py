@@ -53,6 +53,7 @@ class RunRequest:
         seed: the run's seed.
         out: the run folder; None for one named after suite, policy and seed under ``runs/``.
         video: which videos to keep.
+        plan_reference: the policy that the texts of `policy` are compared with (see `mmact_eval.plan_reference`).
         limit: at most so many episodes now; the rest stays to be done.
         shuffle: run the episodes in a shuffled order (results do not depend on it).
         options: how the engine works.
@@ -69,6 +70,7 @@ class RunRequest:
     seed: int = 0
     out: Path | None = None
     video: VideoMode = "none"
+    plan_reference: str | None = None
     limit: int | None = None
     shuffle: int | None = None
     options: EngineOptions = field(default_factory=EngineOptions)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mmact_eval.plan_scores import PlanScores
 from mmact_eval.stats import clopper_pearson, mean, percentile
 from mmact_eval.stats_stratified import mean_rate_interval
 from mmact_eval.types import EpisodeResult
@@ -81,6 +82,7 @@ class Summary:
         provenance: what was run, label → value, for people.
         versions: package → version.
         confidence: of the intervals.
+        plans: how good what the policy said beside its actions was; None if it said nothing that can be scored.
     """
 
     title: str
@@ -97,6 +99,7 @@ class Summary:
     provenance: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     confidence: float = CONFIDENCE
+    plans: PlanScores | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data; NaN becomes null."""

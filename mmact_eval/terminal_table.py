@@ -32,7 +32,8 @@ def text_table(summary: Summary, arm: str = "") -> str:
     notes = [f"Not the real thing: {text}" for text in summary.not_real] + [
         f"Note: {text}" for text in summary.warnings
     ]
-    return "\n".join(["", title, *notes, rule, joined(head), rule, *map(joined, lines), rule, joined(total), ""])
+    said = summary.plans.sentences if summary.plans else ()
+    return "\n".join(["", title, *notes, rule, joined(head), rule, *map(joined, lines), rule, joined(total), *said, ""])
 
 
 def _cells(row: Row, name: str | None = None) -> tuple[str, ...]:

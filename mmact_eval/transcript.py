@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class TranscriptRecorder:
     A line is ``{"query": 3, "step": 24, "text": "grasp the mug", "image": path relative to the run folder}``; `step`
     counts the environment steps executed before the answer. An episode in which nothing was said has no file.
 
+    With a reference, each text has a line, with what the reference says there as ``reference``.
+
     An image that says which frame it predicts (`PolicyOutput.extras`, ``image_of``) gets ``psnr`` (dB; absent if equal)
     and ``ssim``, and the frame itself as ``reached``. It stays unscored if the episode ends before that frame or nobody
     looked at it: looks are where chunks end, so the interval of queries should divide the steps predicted.
@@ -34,11 +36,13 @@ class TranscriptRecorder:
         stride: None: it does not look at steps.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reference: Callable[[Query], str | None] | None = None) -> None:
         """
         Args:
             folder: the run folder.
+            reference: says what a text should have been, None where it does not know.
         """
+        self._reference = reference
         self.stride: int | None = None
         self._folder = folder
         self._said: list[dict[str, Any]] = []
@@ -53,9 +57,12 @@ class TranscriptRecorder:
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """Keep what is new."""
         before = self._said[-1]["text"] if self._said else None
-        if output.image is None and (output.text is None or output.text == before):
+        expected = self._reference(query) if self._reference and output.text is not None else None
+        if output.image is None and expected is None and (output.text is None or output.text == before):
             return
         self._said.append({"query": query.index, "step": self._steps, "text": output.text})
+        if expected is not None:
+            self._said[-1]["reference"] = expected
         if output.image is not None:
             number = len(self._said) - 1
             self._images[number] = np.array(output.image)

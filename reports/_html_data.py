@@ -174,8 +174,9 @@ def _plan(file: Path, folder: Path, media: Media) -> Iterator[dict[str, Any]]:
 
 
 def _score(entry: Mapping[str, Any]) -> str:
-    """How close a generated image came to what was then seen, "" if nobody knows."""
-    psnr, ssim = entry.get("psnr"), entry.get("ssim")
-    if not isinstance(psnr, int | float) or not isinstance(ssim, int | float):
-        return ""
-    return f" [image: PSNR {psnr:.1f} dB, SSIM {ssim:.2f}]"
+    """How close a generated image came to what was then seen, and what a text should have been, if somebody knows."""
+    reference, psnr, ssim = entry.get("reference"), entry.get("psnr"), entry.get("ssim")
+    found = f" [reference: {reference}]" if isinstance(reference, str) and reference != entry.get("text") else ""
+    if isinstance(psnr, int | float) and isinstance(ssim, int | float):
+        found += f" [image: PSNR {psnr:.1f} dB, SSIM {ssim:.2f}]"
+    return found

@@ -91,6 +91,7 @@ def _arm(arm: ArmRun) -> dict[str, Any]:
         "tasks": summary["rows"],
         "task_mean": summary["task_mean"],
         "task_mean_interval": [summary["task_mean_low"], summary["task_mean_high"]],
+        "plans": summary["plans"],
         "fingerprint": arm.run.fingerprint,
         "provenance": summary["provenance"],
         "versions": summary["versions"],

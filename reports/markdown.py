@@ -94,6 +94,8 @@ def _suite(suite: SuiteReport, heading: str) -> Iterator[str]:
     for arm in suite.arms:
         prefix = f"{cell(arm.arm)}: " if several else ""
         yield prefix + _headline(arm.summary)
+        if arm.summary.plans:
+            yield prefix + cell(" ".join(arm.summary.plans.sentences))
         yield from (f"**Note.** {prefix}{cell(sentence)}" for sentence in arm.summary.warnings)
     yield from (f"**Note.** {cell(sentence)}" for sentence in suite.notes)
     yield "## Results" if not heading else ""

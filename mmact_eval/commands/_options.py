@@ -107,6 +107,9 @@ _OPTIONS = {
         help="Environments each worker keeps open (LIBERO: 0.6 GB each and 0.9 GB a worker)."),
     "shuffle": click.option(
         "--shuffle", type=int, metavar="KEY", help="Run in an order shuffled by KEY; results are the same."),
+    "plan_reference": click.option(
+        "--plan-reference", metavar="POLICY",
+        help="Score the policy's texts: do they say what this one (expert) would say there?"),
 }  # fmt: skip
 
 
@@ -122,8 +125,8 @@ def pick_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with all of them; `request_from` takes them."""
-    return pick_options(*_OPTIONS)(command)
+    """Decorate a command with those of every run; `request_from` takes them."""
+    return pick_options(*(name for name in _OPTIONS if name != "plan_reference"))(command)
 
 
 def engine_options(given: Mapping[str, Any]) -> EngineOptions:

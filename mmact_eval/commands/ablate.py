@@ -35,8 +35,8 @@ The same command goes on where it stopped. Exit code: 0 done, 1 an arm failed or
 @click.option("--together", type=click.Choice(["same-policy", "all", "none"]), default="same-policy", show_default=True,
               help="Which arms share the workers: those of one policy with the same arguments (one copy of it in "
                    "memory), all (every arm's policy in memory at once), or none (arm by arm).")  # fmt: skip
-@pick_options("config", "tasks", "episodes", "policy_args", "workers", "max_batch", "overrides", "retries",
-              "policy_timeout", "cached_envs")  # fmt: skip
+@pick_options("config", "tasks", "episodes", "init_states", "policy_args", "workers", "max_batch", "overrides",
+              "retries", "policy_timeout", "cached_envs", "plan_reference")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder.  [default: runs/studies/STUDY/SUITE-POLICY-seedN]"
 )
@@ -69,7 +69,20 @@ def command(
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         arms=[name.strip() for name in (arms or "").split(",") if name.strip()],
         options=engine_options(given),
-        **{name: given[name] for name in ("suite", "policy", "tasks", "episodes", "seed", "overrides", "video")},
+        **{
+            name: given[name]
+            for name in (
+                "suite",
+                "policy",
+                "tasks",
+                "episodes",
+                "init_states",
+                "seed",
+                "overrides",
+                "video",
+                "plan_reference",
+            )
+        },
     )
     planned = plan(file, asked, out)
     wanted = _known_formats(formats)

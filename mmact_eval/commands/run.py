@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mmact_eval.commands._options import request_from, run_options, stop_on_sigterm
+from mmact_eval.commands._options import pick_options, request_from, run_options, stop_on_sigterm
 from mmact_eval.errors import RunAborted, Stopped
 
 
@@ -22,15 +22,16 @@ The same command goes on where it stopped. Exit code: 0 done, 1 episodes ended i
 2 something asked for does not exist or does not fit.""",
 )
 @run_options
+@pick_options("plan_reference")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/SUITE/POLICY-seedN]")
 @click.option("--video", type=click.Choice(["none", "failures", "all"]), default="none", show_default=True,
               help="Which episodes to keep a video of.")  # fmt: skip
-def command(out: Path | None, video: Any, **given: Any) -> int:
+def command(out: Path | None, video: Any, plan_reference: str | None, **given: Any) -> int:
     """Evaluate a policy on a suite."""
     from mmact_eval.runner import execute
 
     stop_on_sigterm()
-    request = request_from(given, out=out, video=video)
+    request = request_from(given, out=out, video=video, plan_reference=plan_reference)
     try:
         outcome = execute(request)
     except (KeyboardInterrupt, Stopped):

@@ -35,6 +35,7 @@ class EngineArm:
             `MmactEvalError` that it raises ends the arm.
         observers: picklable; each makes an observer for an episode, in the worker.
         watched: cameras that the observers look at; the policy sees its own alone.
+        watched_truth: whether the observers look at the simulator's ground truth; the policy sees it only if it asks.
         on_ready: told once what the first worker chose (GL backend); may raise an `MmactEvalError` to end the arm.
         log_folder: where the output of workers goes while they run this arm, and what is logged while its policy is
             called; "" to leave both alone.
@@ -47,6 +48,7 @@ class EngineArm:
     on_result: Callable[[EpisodeResult], bool | None]
     observers: Sequence[Callable[[], Observer]] = ()
     watched: Sequence[str] = ()
+    watched_truth: bool = False
     on_ready: Callable[[Mapping[str, str]], None] | None = None
     log_folder: str = ""
     model: Policy | None = None
@@ -58,7 +60,8 @@ class EngineArm:
     @property
     def needs(self) -> Needs:
         """What of the environment is looked at."""
-        return Needs(tuple(dict.fromkeys((*self.policy.spec.cameras, *self.watched))), self.policy.spec.privileged)
+        spec = self.policy.spec
+        return Needs(tuple(dict.fromkeys((*spec.cameras, *self.watched))), spec.privileged or self.watched_truth)
 
 
 @dataclass

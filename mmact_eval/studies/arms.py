@@ -24,11 +24,11 @@ class Asked:
     """What was typed; None where the study's file decides.
 
     Attributes:
-        suite, policy, tasks, episodes, seed: instead of the base's.
+        suite, policy, tasks, episodes, init_states, seed: instead of the base's.
         policy_args: laid over the base's.
         overrides: ``--set``, for the suite; what the study sets wins.
         arms: names of the arms to run now; empty for all.
-        video, options: how each arm is run.
+        video, plan_reference, options: how each arm is run.
     """
 
     suite: str | None = None
@@ -36,10 +36,12 @@ class Asked:
     policy_args: Mapping[str, Any] = field(default_factory=dict)
     tasks: str | None = None
     episodes: int | None = None
+    init_states: str | None = None
     seed: int | None = None
     overrides: Sequence[str] = ()
     arms: Sequence[str] = ()
     video: VideoMode = "none"
+    plan_reference: str | None = None
     options: EngineOptions = field(default_factory=EngineOptions)
 
 
@@ -130,9 +132,11 @@ def _arm(file: StudyFile, arm: StudyArm, asked: Asked, shared: Mapping[str, Any]
         policy_args=args,
         tasks=asked.tasks or base.tasks,
         episodes=asked.episodes or base.episodes,
+        init_states=asked.init_states or base.init_states,
         seed=shared["seed"],
         out=folder / arm.name,
         video=asked.video,
+        plan_reference=asked.plan_reference,
         options=asked.options,
         extension=Extension(wrap=wrap),
     )

@@ -45,6 +45,7 @@ class Base(_Strict):
         policy_args: arguments of this policy.
         tasks: as for ``--tasks``; null for all.
         episodes: episodes a task; null for the suite's number.
+        init_states: as for ``--init-states``; null for all.
         seed: the run's seed.
         protocol: fields of the suite's protocol.
         transforms: of the policy, in all arms.
@@ -55,6 +56,7 @@ class Base(_Strict):
     policy_args: dict[str, Any] = {}
     tasks: str | None = None
     episodes: Count | None = Field(default=None, ge=1)
+    init_states: str | None = None
     seed: Count = 0
     protocol: dict[str, Any] = {}
     transforms: tuple[Transform, ...] = ()

@@ -1,0 +1,89 @@
+"""How good what a policy said was: its texts against a reference's, its pictures against the frames reached."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmact_eval.stats import mean
+from mmact_eval.transcript import ARTIFACT
+from mmact_eval.types import EpisodeResult
+
+
+@dataclass(frozen=True)
+class PlanScores:
+    """Over all episodes of a run.
+
+    Attributes:
+        texts: texts that a reference was asked about.
+        same: those of them that say exactly what the reference says.
+        pictures: pictures that were compared with the frame they predict.
+        psnr: their mean peak signal-to-noise ratio in dB, equal ones left out; NaN without any.
+        ssim: their mean structural similarity; NaN without any.
+    """
+
+    texts: int
+    same: int
+    pictures: int
+    psnr: float
+    ssim: float
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """For people."""
+        found = []
+        if self.texts:
+            share = 100 * self.same / self.texts
+            found.append(f"Plans: {self.same} of {self.texts} ({share:.1f} %) say what the reference says there.")
+        if self.pictures:
+            scores = f"PSNR {self.psnr:.1f} dB, SSIM {self.ssim:.2f}"
+            found.append(f"Pictures of sub-goals against the frames reached: {scores} (mean of {self.pictures}).")
+        return tuple(found)
+
+
+def read_plan_scores(folder: Path, results: Sequence[EpisodeResult]) -> PlanScores | None:
+    """The scores of a run from what its episodes left behind; None if there is nothing to score.
+
+    Args:
+        folder: the run folder.
+        results: its episodes. Files that are gone or cannot be read are left out.
+    """
+    texts: list[bool] = []
+    psnr: list[float] = []
+    ssim: list[float] = []
+    for result in results:
+        for said in _said(folder, result):
+            if isinstance(said.get("reference"), str):
+                texts.append(said.get("text") == said["reference"])
+            if _is_number(said.get("ssim")):
+                ssim.append(said["ssim"])
+            if _is_number(said.get("psnr")):
+                psnr.append(said["psnr"])
+    if not texts and not ssim:
+        return None
+    return PlanScores(len(texts), sum(texts), len(ssim), mean(psnr), mean(ssim))
+
+
+def _said(folder: Path, result: EpisodeResult) -> Iterator[Mapping[str, Any]]:
+    path = result.artifacts.get(ARTIFACT)
+    if not path:
+        return
+    try:
+        lines = (folder / path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict):
+            yield said
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
