@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mmact_eval.pairing import Pairing
+from mmact_eval.repeats import Repeats
 from mmact_eval.run_reading import Run
 from mmact_eval.summary import Summary
 
@@ -76,6 +77,7 @@ class Report:
         not_real: what is not the real thing, a sentence each.
         warnings: what to know before reading any number, a sentence each.
         published: published results to set beside, if asked for.
+        repeats: what can be said over repeats of the same thing, where a study has them.
     """
 
     title: str
@@ -85,6 +87,7 @@ class Report:
     not_real: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     published: PublishedTable | None = None
+    repeats: Repeats | None = None
 
     @property
     def runs(self) -> Sequence[ArmRun]:

@@ -6,6 +6,7 @@ import math
 
 from mmact_eval.pairing import Pairing
 from mmact_eval.published import PublishedResult
+from mmact_eval.repeats import Repeated
 from mmact_eval.report_data import SuiteReport
 from mmact_eval.summary import Row
 
@@ -95,6 +96,20 @@ def detectable_sentence(pairing: Pairing) -> str:
         "probability 80 %."
     )
 
+
+def repeats_difference(method: Repeated) -> str:
+    """``+6.7 (−1.2 to +14.6)`` percentage points against the first, "" for the first."""
+    if math.isnan(method.difference):
+        return ""
+    if math.isnan(method.p_value):
+        return f"{points(method.difference)} (not known)"
+    return f"{points(method.difference)} ({points_interval(method.low, method.high)})"
+
+
+REPEATS_METHOD = (
+    "Means over repeats, with Welch's 95 % t-interval of the difference in points, p-values adjusted by Holm. "
+    "Comparisons of arms, as in the other tables, are about single repeats and do not tell how the next one turns out."
+)
 
 METHOD = (
     "Rates are over completed episodes, with exact (Clopper–Pearson) 95 % intervals; errors are counted apart, never "

@@ -6,6 +6,7 @@ Numbers that do not exist (the rate of no episodes, say) are null.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def schema() -> dict[str, Any]:
 def record(report: Report) -> dict[str, Any]:
     """The report as JSON-ready data."""
     published = report.published
-    data = {
+    data: dict[str, Any] = {
         "version": VERSION,
         "title": report.title,
         "arms": list(report.arms),
@@ -61,6 +62,8 @@ def record(report: Report) -> dict[str, Any]:
             for row in (published.rows if published else ())
         ],
     }
+    if report.repeats is not None:
+        data["repeats"] = asdict(report.repeats)
     plain: dict[str, Any] = without_nan(data)
     return plain
 

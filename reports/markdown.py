@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmact_eval.published import KINDS, PublishedTable
+from mmact_eval.repeats import Repeats
 from mmact_eval.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
@@ -36,6 +37,8 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from (f"**Note.** {cell(sentence)}" for sentence in report.warnings)
     if not single:
         yield _overview(report)
+    if report.repeats is not None:
+        yield from _repeats(report.repeats)
     for suite in report.suites:
         yield from _suite(suite, "" if single or len(report.suites) == 1 else f"## {cell(suite.title)}")
     yield (
@@ -86,6 +89,19 @@ def _overview(report: Report) -> str:
             cells.append(f"{text.percent(mean.rate)} ({text.interval(mean.low, mean.high)})" if mean else text.NONE)
         lines.append(cells)
     return table(head, lines)
+
+
+def _repeats(repeats: Repeats) -> Iterator[str]:
+    """Methods over their repeats: what a study with training seeds is read for."""
+    yield f"## Over repeats ({cell(repeats.axis)})"
+    head = ["", *map(cell, repeats.labels), "mean", "standard deviation", "difference, points", "p (Welch)", "p (Holm)"]
+    lines = []
+    for method in repeats.methods:
+        cells = [cell(method.name), *map(text.percent, method.rates), text.percent(method.average)]
+        cells += [text.percent(method.spread), text.repeats_difference(method)]
+        lines.append([*cells, cell(text.p_value(method.p_value)), cell(text.p_value(method.p_holm))])
+    yield table(head, lines)
+    yield text.REPEATS_METHOD
 
 
 def _suite(suite: SuiteReport, heading: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from mmact_eval.errors import RunAborted
 from mmact_eval.report_data import Report
 from mmact_eval.studies.arms import Plan
 from mmact_eval.studies.execute import ArmOutcome
+from mmact_eval.studies.repeated import repeats_of
 from mmact_eval.studies.study_folder import StudyFolder
 from mmact_eval.suite import Suite
 
@@ -44,7 +45,8 @@ def study_report(plan: Plan, outcomes: Sequence[ArmOutcome], against: str | None
     title = f"{study.title or study.name}: {', '.join(suite.title for suite in report.suites)}"
     warnings = (*report.warnings, *_warnings(plan, outcomes, [arm.name for arm in arms], folder.stopped))
     warnings += tuple(_disturbed(report, [arm.request.suite for arm in arms]))
-    return replace(report, title=title, warnings=warnings)
+    rates = {arm.name: run.summary.total.rate for arm, run in zip(arms, report.runs, strict=True)}
+    return replace(report, title=title, warnings=warnings, repeats=repeats_of(plan.file, rates))
 
 
 def _first_error(outcome: ArmOutcome) -> str:

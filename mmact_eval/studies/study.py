@@ -71,6 +71,8 @@ class Study(_Strict):
         base: what arms share.
         arms: arm → what it changes.
         axes: axis → value → what it changes; the arms are all combinations, named ``value-value``.
+        repeats: the axis whose values do the same thing again, with another training seed, say; the report then says
+            what can be said of the others over these repeats.
         baseline: the arm that the others are compared with; by default the first.
         against: published results to set beside, as for ``--against``.
     """
@@ -83,6 +85,7 @@ class Study(_Strict):
     base: Base
     arms: dict[ArmName, Overrides] = {}
     axes: dict[str, dict[ArmName, Overrides]] = {}
+    repeats: str | None = None
     baseline: str | None = None
     against: str | None = None
 
@@ -93,4 +96,6 @@ class Study(_Strict):
         empty = [axis for axis, values in self.axes.items() if not values]
         if empty:
             raise ValueError(f"axes without values: {', '.join(empty)}")
+        if self.repeats is not None and (self.repeats not in self.axes or len(self.axes) < 2):
+            raise ValueError(f'repeats must be one of two or more axes, and "{self.repeats}" is not')
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +57,9 @@ def make_policy(
         env_spec: says which robot it is: actions of 7 numbers are one arm, 16 are two.
         checkpoint: a folder, or ``owner/name[/sub/folder][@revision]`` on the Hugging Face hub. A folder that
             `mmact-eval train` wrote holds model and image tokenizer, and says what `variant`, `decoding`, `state_mode`
-            and `plan_tokens` are if they are not given. ``mmact-nano``: the small ones that come with the package, and
-            what acts by default for one arm. ``mmact-tiny-random``: random weights, and what acts by default for two
-            arms and where a variant is asked for.
+            and `plan_tokens` are if they are not given; of its ``--out`` the `variant` is taken. ``mmact-nano``: the
+            small ones that come with the package, and what acts by default for one arm. ``mmact-tiny-random``: random
+            weights, and what acts by default for two arms and where a variant is asked for.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
@@ -101,7 +102,7 @@ def make_policy(
     if weights == NANO:
         folder, own_images = nano_checkpoint(variant or NANO_VARIANT)
     else:
-        folder, own_images = _parts(tiny_checkpoint() if weights == TINY else checkpoints.find(weights))
+        folder, own_images = _parts(tiny_checkpoint() if weights == TINY else checkpoints.find(weights), variant)
     own = read_own_defaults(folder)
     if own != OwnDefaults():
         stated = {name: getattr(own, name) if value is None else value for name, value in asked.items()
@@ -122,8 +123,22 @@ def make_policy(
     return MmactPolicy(spec, model, adapter, options)
 
 
-def _parts(found: Path) -> tuple[Path, Path | None]:
-    """The folders of transformer and image tokenizer, if a folder holds both; else the folder itself and None."""
+make_nano = functools.partial(make_policy, checkpoint=NANO)
+"""Entry point ``mmact-nano``: the small checkpoints that come with the package, of all variants."""
+
+
+def _parts(found: Path, variant: str | None) -> tuple[Path, Path | None]:
+    """The folders of transformer and image tokenizer, if a folder holds both; else the folder itself and None.
+
+    Raises:
+        UsageError: it is the ``--out`` of a training, which has not made this variant.
+    """
+    trained = sorted(path.parent.name for path in found.glob("*/checkpoint"))
+    if trained:
+        if variant not in trained:
+            asked = f"there is no variant {variant}" if variant else "a variant must be named"
+            raise UsageError(f"policy mmact: {asked} of the training in {found}; it made {', '.join(trained)}")
+        found = found / str(variant) / "checkpoint"
     both = found / "model", found / "quantizer"
     return both if all(part.is_dir() for part in both) else (found, None)
 

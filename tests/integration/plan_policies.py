@@ -23,7 +23,7 @@ class Speaker:
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """Guess "up" always."""
         assert all(query.observation.privileged is None for query in queries)
-        actions = np.tile(np.float32([1.0, 0.0]), (4, 1))
+        actions = np.tile(np.array([1.0, 0.0], np.float32), (4, 1))
         return [PolicyOutput(actions, text=None if query.index % 2 else "up") for query in queries]
 
 

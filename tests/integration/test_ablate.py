@@ -165,3 +165,36 @@ def test_a_disturbance_is_the_same_in_all_arms_and_costs_those_who_do_not_look(t
     report = (tmp_path / "out" / "report.md").read_text()
     assert "Not compared" not in report
     assert f"Episodes in which something was displaced: moved, often {len(happened['moved-often'])} of 10" in report
+
+
+REPEATED = """
+name: mine
+base: {suite: toy, policy: toy, episodes: 4}
+axes:
+  action:
+    coarse: {label: 4 bins, transforms: [{quantize: {bins: 4}}]}
+    plain: {}
+  chunk:
+    few: {policy_args: {chunk: 6}}
+    many: {label: a dozen, policy_args: {chunk: 12}}
+baseline: plain-few
+repeats: chunk
+"""
+
+
+def test_an_axis_that_repeats_the_others_gets_a_table_of_its_own(tmp_path: Path) -> None:
+    assert ablate(tmp_path, text=REPEATED) == 0
+    report = (tmp_path / "out" / "report.md").read_text().split("## Over repeats (chunk)")[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines() if "|" in line][:4]
+    assert rows[0][1:4] == ["few", "a dozen", "mean"]
+    assert [row[0] for row in rows[2:]] == ["plain", "4 bins"]  # the baseline's first
+    found = [episodes(tmp_path, arm).values() for arm in ("plain-few", "plain-many")]
+    rates = [sum(result.outcome == "success" for result in results) / 8 for results in found]
+    assert [float(cell.split()[0]) for cell in rows[2][1:4]] == [
+        pytest.approx(100 * value, abs=0.05) for value in (*rates, sum(rates) / 2)
+    ]
+
+
+def test_what_repeats_must_be_an_axis(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match='"seed" is not'):
+        ablate(tmp_path, text=REPEATED.replace("repeats: chunk", "repeats: seed"))
