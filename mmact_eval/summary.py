@@ -15,6 +15,7 @@ from typing import Any
 from mmact_eval.plan_scores import PlanScores
 from mmact_eval.stats import clopper_pearson, mean, percentile
 from mmact_eval.stats_stratified import mean_rate_interval
+from mmact_eval.trained_on import seen_in_training
 from mmact_eval.types import EpisodeResult
 
 CONFIDENCE = 0.95
@@ -144,7 +145,7 @@ def summarize(
         task_mean_high=task_mean[2],
         errors=tuple(result for result in ordered if result.outcome == "error"),
         not_real=facts.not_real(),
-        warnings=tuple(_warnings(total)),
+        warnings=(*_warnings(total), *seen_in_training(manifest.get("fingerprint"), ordered)),
         provenance=facts.provenance(),
         versions=facts.versions(),
     )

@@ -6,7 +6,8 @@ The published checkpoints say nothing, and the released evaluation's settings ar
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class OwnDefaults:
         name: in tables; "" for none of its own.
         variant, state_mode, decoding, plan_tokens, plan_steps: as `options.Options` has them; None for the
             released evaluation's.
+        trained_on: suite → init states that it has learned from; see `mmact_eval.trained_on`.
     """
 
     name: str = ""
@@ -35,6 +37,7 @@ class OwnDefaults:
     decoding: str | None = None
     plan_tokens: int | None = None
     plan_steps: int | None = None
+    trained_on: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """For config.json."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, rea
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
 from mmact_eval.policies.mmact.tiny import TINY, tiny_checkpoint
 from mmact_eval.specs import EnvSpec, PolicySpec
+from mmact_eval.trained_on import TRAINED_ON
 
 if TYPE_CHECKING:
     from mmact_eval.policies.mmact.acting import MmactPolicy
@@ -119,6 +121,7 @@ def make_policy(
         quantizer=images if own_images else _pinned(images or QUANTIZER, image_folder),
         dtype=str(next(model.predictor.parameters()).dtype).removeprefix("torch."),
         not_real=model.not_real,
+        trained_on=own.trained_on,
     )
     return MmactPolicy(spec, model, adapter, options)
 
@@ -149,7 +152,14 @@ def _name(name: str, variant: str) -> str:
 
 
 def _spec(
-    adapter: Adapter, options: Options, name: str, checkpoint: str, quantizer: str, dtype: str, not_real: str
+    adapter: Adapter,
+    options: Options,
+    name: str,
+    checkpoint: str,
+    quantizer: str,
+    dtype: str,
+    not_real: str,
+    trained_on: Mapping[str, str],
 ) -> PolicySpec:
     return PolicySpec(
         name=name,
@@ -161,7 +171,8 @@ def _spec(
         image_convention=adapter.image_convention,
         checkpoint=checkpoint,
         not_real=not_real,
-        config={**options.as_config(), "quantizer": quantizer, "dtype": dtype},
+        config={**options.as_config(), "quantizer": quantizer, "dtype": dtype}
+        | ({TRAINED_ON: dict(trained_on)} if trained_on else {}),
     )
 
 

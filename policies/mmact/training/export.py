@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -20,7 +21,12 @@ from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
 
 
 def export(
-    folder: Path, settings: Training, predictor: MaskedTokenPredictor, quantizer: Quantizer, tokenizer: Path
+    folder: Path,
+    settings: Training,
+    predictor: MaskedTokenPredictor,
+    quantizer: Quantizer,
+    tokenizer: Path,
+    trained_on: Mapping[str, str],
 ) -> None:
     """Write ``folder/model`` and ``folder/quantizer``, in the place of what is there.
 
@@ -29,6 +35,7 @@ def export(
         settings: name, variant, and how the model wants to be asked.
         predictor, quantizer: trained.
         tokenizer: the folder with tokenizer.json.
+        trained_on: suite → init states of the demonstrations.
 
     Raises:
         OSError: it cannot be written.
@@ -39,7 +46,7 @@ def export(
     model.mkdir(parents=True)
     own = OwnDefaults(
         f"{settings.name}-{settings.variant}", settings.variant, settings.state_mode, settings.decoding,
-        plan_tokens=settings.plan_tokens, plan_steps=settings.plan_tokens,
+        plan_tokens=settings.plan_tokens, plan_steps=settings.plan_tokens, trained_on=trained_on,
     )  # fmt: skip
     data = config_json(predictor.config, settings.stored) | {OWN: own.as_json()}
     (model / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

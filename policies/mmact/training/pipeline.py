@@ -106,7 +106,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     )
 
     def exported() -> Path:
-        export(place / "checkpoint", settings, predictor, quantizer, out / "tokenizer")
+        export(place / "checkpoint", settings, predictor, quantizer, out / "tokenizer", recordings.starts(folders))
         return place / "checkpoint"
 
     def measured(step: int) -> str:

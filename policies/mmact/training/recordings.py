@@ -20,6 +20,7 @@ from mmact_eval.policies.mmact.adapters import Adapter, one_arm, two_arms
 from mmact_eval.policies.mmact.prompts import CHUNK
 from mmact_eval.recording import dataset
 from mmact_eval.recording.layout import IMAGE_AGE, INTENDED_ACTION, SUBTASK_INDEX, image_column
+from mmact_eval.trained_on import in_ranges
 
 Image = NDArray[np.uint8]
 
@@ -72,6 +73,15 @@ def digest(folders: Sequence[Path]) -> str:
             facts = [row[f"{dataset.PREFIX}{name}"] for name in ("suite", "task", "init_state", "seed", "final_hash")]
             summed.update(f"{facts} {row['length']}".encode())
     return summed.hexdigest()
+
+
+def starts(folders: Sequence[Path]) -> dict[str, str]:
+    """Suite → init states that demonstrations begin from, as in ``0-19``."""
+    found: dict[str, set[int]] = {}
+    for folder in folders:
+        for row in dataset.episode_rows(folder):
+            found.setdefault(row[f"{dataset.PREFIX}suite"], set()).add(int(row[f"{dataset.PREFIX}init_state"]))
+    return {suite: in_ranges(init_states) for suite, init_states in sorted(found.items())}
 
 
 def read_recordings(folder: Path, adapter: Adapter) -> Iterator[Recording]:

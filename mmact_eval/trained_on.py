@@ -1,0 +1,58 @@
+"""Episodes that begin where a policy's training data began: success there is no success on something new.
+
+A policy that knows says so in its spec: ``config["trained_on"]`` is suite → init states, as in ``0-19,25``. Reports
+tell the two apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from mmact_eval.types import EpisodeResult
+
+TRAINED_ON = "trained_on"
+
+
+def in_ranges(numbers: Iterable[int]) -> str:
+    """``0-2,7`` for 0, 1, 2 and 7."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def from_ranges(text: str) -> set[int]:
+    """The numbers in such a text; what is no range in it is left out."""
+    found: set[int] = set()
+    for low, high in re.findall(r"(\d+)(?:-(\d+))?", text):
+        found |= set(range(int(low), int(high or low) + 1))
+    return found
+
+
+def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> Iterator[str]:
+    """A sentence if some of the episodes began from init states that the policy was trained on.
+
+    Args:
+        fingerprint: the run's; parts may be missing.
+        results: the run's, errors included.
+    """
+    trained = fingerprint
+    for key in ("policy", "config", TRAINED_ON):
+        trained = trained.get(key) if isinstance(trained, Mapping) else None
+    if not isinstance(trained, Mapping):
+        return
+    known = {suite: from_ranges(str(text)) for suite, text in trained.items()}
+    completed = [result for result in results if result.outcome != "error"]
+    seen = [result for result in completed if result.episode.init_state in known.get(result.episode.suite, ())]
+    if seen:
+        solved = sum(result.outcome == "success" for result in seen)
+        others = sum(result.outcome == "success" for result in completed) - solved
+        new = len(completed) - len(seen)
+        rest = f"of the {new} others it solved {others}" if new else "there are no others"
+        yield (
+            f"The policy was trained on the init states of {len(seen)} episodes and solved {solved} of them; {rest}."
+        )
