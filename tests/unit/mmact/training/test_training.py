@@ -155,11 +155,16 @@ def test_the_command_writes_a_checkpoint_that_the_policy_runs(data: Path, tmp_pa
     assert policy.spec.not_real == ""
     asked = policy.spec.config
     assert (asked["variant"], asked["decoding"], asked["subgoal"]) == ("image", "argmax", 8)
+    assert list(asked["trained_on"].values()) == ["0-2"]
     assert policy.spec.state == ("eef_pos", "eef_axis_angle", "gripper_qpos")
     other = make_policy(
         env_spec(load_suite("libero-object")), checkpoint=str(checkpoint), variant="vanilla", decoding="sample"
     )
     assert (other.spec.config["decoding"], other.spec.config["subgoal"]) == ("sample", 0)
+    out = str(tmp_path / "out")  # of which a variant is taken
+    assert make_policy(env_spec(load_suite("libero-object")), checkpoint=out, variant="image").spec.config == asked
+    with pytest.raises(UsageError, match="there is no variant text of the training in .*; it made image"):
+        make_policy(env_spec(load_suite("libero-object")), checkpoint=out, variant="text")
 
 
 def test_a_model_with_another_image_tokenizer_is_refused(data: Path, tmp_path: Path, checkpoint: Path) -> None:
