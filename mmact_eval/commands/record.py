@@ -35,13 +35,13 @@ The successful episodes become demonstrations. The same command goes on where it
 @click.option("--lead-in", metavar="POLICY",
               help="Another policy that acts first; --policy takes over and is recorded from there.")  # fmt: skip
 @click.option("--lead-in-args", multiple=True, metavar="K=V", help="Argument of the lead-in; may be repeated.")
-@click.option("--lead-in-steps", type=click.IntRange(min=1), default=80, show_default=True, metavar="STEPS",
-              help="How long the lead-in acts at most; drawn anew for each episode.")  # fmt: skip
+@click.option("--lead-in-steps", type=click.IntRange(min=1), metavar="STEPS",
+              help="How long the lead-in acts at most; drawn anew for each episode.  [default: 80]")  # fmt: skip
 @click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, metavar="FRAMES",
               help="Draw every k-th frame only; the frames between repeat its pictures.")  # fmt: skip
 def command(
     out: Path, images: Any, noise: float, random_start: int, every: int, lead_in: str | None,
-    lead_in_args: tuple[str, ...], lead_in_steps: int, **given: Any,
+    lead_in_args: tuple[str, ...], lead_in_steps: int | None, **given: Any,
 ) -> int:  # fmt: skip
     """Record a policy's successes as a LeRobot data set."""
     from mmact_eval.recording.lead_in import LeadIn
@@ -50,9 +50,9 @@ def command(
     stop_on_sigterm()
     try:
         args = parse_assignments(lead_in_args, "--lead-in-args")
-        if args and not lead_in:
-            raise UsageError("--lead-in-args are for a --lead-in, and there is none.")
-        first = LeadIn(lead_in, lead_in_steps, args) if lead_in else None
+        if (args or lead_in_steps) and not lead_in:
+            raise UsageError("--lead-in-args and --lead-in-steps are for a --lead-in, and there is none.")
+        first = LeadIn(lead_in, lead_in_steps or 80, args) if lead_in else None
         outcome = record(request_from(given), out, RecordOptions(images, noise, random_start, every, first))
     except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None

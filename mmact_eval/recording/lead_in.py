@@ -19,6 +19,7 @@ from mmact_eval.recording.perturbed import BEFORE
 from mmact_eval.rollout import effective_replan
 from mmact_eval.suite import Protocol
 from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.wrapped_policy import WrappedPolicy
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,10 @@ class LeadIn:
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
-class LedIn:
-    """Wraps a policy. How long the other one acts follows from the episode: evenly drawn from 0 up to a limit.
+class LedIn(WrappedPolicy):
+    """How long the other policy acts follows from the episode: evenly drawn from 0 up to a limit.
 
-    Attributes:
-        spec: the inner policy's, with the other's name in its name and config, and the cameras and state of both.
+    The spec has the other's name in its name and config, and the cameras and state of both.
     """
 
     def __init__(self, inner: Policy, leader: Policy, protocol: Protocol, steps: int) -> None:
@@ -69,13 +69,12 @@ class LedIn:
             )
         if leader.spec.image_size not in (None, inner.spec.image_size):
             raise UsageError(f"--lead-in: {leader.spec.name} wants its pictures in a size of its own.")
-        self._inner = inner
         self._leader = leader
         self._most = steps // self._step
         told = f"after up to {steps} steps of {leader.spec.name}"
         about = {"steps": steps, "policy": leader.spec.name, "checkpoint": leader.spec.checkpoint,
                  "config": dict(leader.spec.config)}  # fmt: skip
-        self.spec = replace(
+        spec = replace(
             inner.spec,
             name=f"{inner.spec.name} ({told})",
             cameras=_both(inner.spec.cameras, leader.spec.cameras),
@@ -83,17 +82,12 @@ class LedIn:
             deterministic=inner.spec.deterministic and leader.spec.deterministic,
             config={**inner.spec.config, "lead_in": about},
         )
-
-    def __getattr__(self, name: str) -> Any:
-        """The optional parts of the inner policy (see `Policy`)."""
-        if name.startswith("_"):  # before `__init__`, and for pickle and copy
-            raise AttributeError(name)
-        return getattr(self._inner, name)
+        super().__init__(inner, spec)
 
     def reset(self, episodes: Sequence[Episode]) -> None:
         """The reset of both."""
         self._leader.reset(episodes)
-        self._inner.reset(episodes)
+        super().reset(episodes)
 
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """What the leader says for the first queries of an episode, then what the inner policy says."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,8 @@ from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan
 from mmact_eval.specs import ActionSpec
 from mmact_eval.suite import Protocol
-from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.types import PolicyOutput, Query
+from mmact_eval.wrapped_policy import WrappedPolicy
 
 CLEAN_ACTIONS = "clean_actions"
 """In an output's extras: the (T, D) chunk as the policy meant it."""
@@ -39,12 +39,8 @@ _SMOOTHING = 9
 """Over so many steps the random start's actions are averaged, with a bell-shaped window."""
 
 
-class Perturbed:
-    """Wraps a policy. All randomness follows from the episode and the query.
-
-    Attributes:
-        spec: the inner policy's, with the settings in its name and its config.
-    """
+class Perturbed(WrappedPolicy):
+    """All randomness follows from the episode and the query."""
 
     def __init__(self, inner: Policy, protocol: Protocol, noise: float = 0.0, random_start: int = 0) -> None:
         """
@@ -74,25 +70,15 @@ class Perturbed:
                 f'--random-start moves by small random steps, which "{action.control}" actions are not; '
                 "it works with actions that are deltas."
             )
-        self._inner = inner
+        settings = {"noise": noise, "random_start": random_start}
+        told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in settings.items() if value)
+        config = {**inner.spec.config, "perturbed": settings}
+        super().__init__(inner, replace(inner.spec, name=f"{inner.spec.name} ({told})", config=config))
         self._noise = noise
         self._random_start = random_start
         self._step = min(effective_replan(protocol, inner.spec), inner.spec.chunk)
         self._start_queries = math.ceil(random_start / self._step)
         self._free = ~gripper_columns(action)
-        settings = {"noise": noise, "random_start": random_start}
-        told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in settings.items() if value)
-        self.spec = replace(
-            inner.spec, name=f"{inner.spec.name} ({told})", config={**inner.spec.config, "perturbed": settings}
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        """The optional parts of the inner policy (see `Policy`)."""
-        return getattr(self._inner, name)
-
-    def reset(self, episodes: Sequence[Episode]) -> None:
-        """The inner policy's reset."""
-        self._inner.reset(episodes)
 
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """Random motion for the first queries of an episode, then what the inner policy says, with noise."""

@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from mmact_eval.recording.lead_in import LeadIn, LedIn
 from mmact_eval.recording.perturbed import Perturbed
 from mmact_eval.recording.recorder import ARTIFACT, DemonstrationRecorder
 from mmact_eval.runner import Extension, RunOutcome, RunRequest, execute
+from mmact_eval.specs import EnvSpec
 from mmact_eval.store import RunFolder, read_episodes
 from mmact_eval.types import EpisodeResult
 
@@ -92,14 +94,15 @@ def record(request: RunRequest, folder: Path, options: RecordOptions) -> RecordO
     layout = Layout.of(env_spec, options.images, options.every)
     run_folder = folder / RUN
     before = set(_successes(run_folder))
-    extension = Extension(
-        wrap=functools.partial(_wrap, request, options),
-        observers=(functools.partial(DemonstrationRecorder, run_folder.absolute(), STAGING, layout),),
-        cameras=tuple(layout.cameras),
-        artifact=ARTIFACT,
-        settings={"recording": plain_data(_settings(options))},
-    )
-    outcome = execute(replace(request, out=run_folder, extension=extension))
+    with ExitStack() as held:
+        extension = Extension(
+            wrap=functools.partial(_wrap, request, options, env_spec, held),
+            observers=(functools.partial(DemonstrationRecorder, run_folder.absolute(), STAGING, layout),),
+            cameras=tuple(layout.cameras),
+            artifact=ARTIFACT,
+            settings={"recording": plain_data(_settings(options))},
+        )
+        outcome = execute(replace(request, out=run_folder, extension=extension))
     demonstrations = _successes(run_folder)
     made = _data_set(request, folder, layout, outcome.manifest, list(demonstrations.values()))
     added = len(set(demonstrations) - before)
@@ -133,14 +136,16 @@ def _data_set(
     return made.episodes, made.frames, made.bytes
 
 
-def _wrap(request: RunRequest, options: RecordOptions, policy: Policy) -> Policy:
+def _wrap(request: RunRequest, options: RecordOptions, env_spec: EnvSpec, held: ExitStack, policy: Policy) -> Policy:
+    """The policy that is recorded; `held` closes the lead-in."""
     protocol = request.suite.protocol
     if options.noise or options.random_start:
         policy = Perturbed(policy, protocol, options.noise, options.random_start)
     if options.lead_in:
         first = options.lead_in
-        env_spec = registry.env_plugin(request.suite.env).spec(request.suite)
-        policy = LedIn(policy, registry.make_policy(first.policy, first.args, env_spec), protocol, first.steps)
+        leader = registry.make_policy(first.policy, first.args, env_spec)
+        held.callback(registry.close_policy, leader)
+        policy = LedIn(policy, leader, protocol, first.steps)
     return policy
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from mmact_eval import protocols, suite
-from mmact_eval.types import Episode
+from mmact_eval.wrapped_policy import WrappedPolicy
 
 
 class Settings(BaseModel):
@@ -34,12 +34,8 @@ class Wrapping(Protocol):
         ...
 
 
-class TransformedPolicy:
-    """A policy around another. Whatever else the inner one has (`covers`, `observers`, `remarks`) shows through.
-
-    Attributes:
-        spec: the inner policy's, with the transform in its name and in its config, hence in the fingerprint.
-    """
+class TransformedPolicy(WrappedPolicy):
+    """A policy with a transform, which its spec names."""
 
     def __init__(self, inner: protocols.Policy, told: str, transform: str, settings: Mapping[str, Any]) -> None:
         """
@@ -49,16 +45,6 @@ class TransformedPolicy:
             transform: the transform's name.
             settings: its settings, plain data.
         """
-        self._inner = inner
         before = inner.spec.config.get("transforms", [])
         config = {**inner.spec.config, "transforms": [*before, {transform: dict(settings)}]}
-        self.spec = replace(inner.spec, name=f"{inner.spec.name} + {told}", config=config)
-
-    def reset(self, episodes: Sequence[Episode]) -> None:
-        """The inner policy's reset."""
-        self._inner.reset(episodes)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # before `__init__`, and for pickle and copy
-            raise AttributeError(name)
-        return getattr(self._inner, name)
+        super().__init__(inner, replace(inner.spec, name=f"{inner.spec.name} + {told}", config=config))

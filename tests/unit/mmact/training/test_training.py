@@ -163,7 +163,7 @@ def test_the_command_writes_a_checkpoint_that_the_policy_runs(data: Path, tmp_pa
     assert (other.spec.config["decoding"], other.spec.config["subgoal"]) == ("sample", 0)
     out = str(tmp_path / "out")  # of which a variant is taken
     assert make_policy(env_spec(load_suite("libero-object")), checkpoint=out, variant="image").spec.config == asked
-    with pytest.raises(UsageError, match="there is no variant text of the training in .*; it made image"):
+    with pytest.raises(UsageError, match=r"there is no variant text of the training in .*; it made image"):
         make_policy(env_spec(load_suite("libero-object")), checkpoint=out, variant="text")
 
 
