@@ -34,7 +34,7 @@ def from_ranges(text: str) -> set[int]:
 
 
 def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> Iterator[str]:
-    """A sentence if some of the episodes began from init states that the policy was trained on.
+    """A sentence if episodes began from init states that the policy was trained on, or if it knows nothing of the suite.
 
     Args:
         fingerprint: the run's; parts may be missing.
@@ -45,7 +45,10 @@ def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> I
         trained = trained.get(key) if isinstance(trained, Mapping) else None
     if not isinstance(trained, Mapping):
         return
-    known = {suite: from_ranges(str(text)) for suite, text in trained.items()}
+    known = {str(suite): from_ranges(str(text)) for suite, text in trained.items()}
+    suites = {result.episode.suite for result in results}
+    if suites and not suites & known.keys():
+        yield f"The policy was trained on {', '.join(known)}, and on nothing of this suite."
     completed = [result for result in results if result.outcome != "error"]
     seen = [result for result in completed if result.episode.init_state in known.get(result.episode.suite, ())]
     if seen:

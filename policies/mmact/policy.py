@@ -61,7 +61,7 @@ def make_policy(
             `mmact-eval train` wrote holds model and image tokenizer, and says what `variant`, `decoding`, `state_mode`
             and `plan_tokens` are if they are not given; of its ``--out`` the `variant` is taken. ``mmact-nano``: the
             small ones that come with the package, and what acts by default for one arm. ``mmact-tiny-random``: random
-            weights, and what acts by default for two arms and where a variant is asked for.
+            weights, and what acts by default for two arms.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
@@ -99,9 +99,11 @@ def make_policy(
 
     own_images: Path | None
     if not weights:
-        weights = NANO if variant is None and adapter.width == ONE_ARM.state and nano_variants() else TINY
+        weights = NANO if adapter.width == ONE_ARM.state and (variant or NANO_VARIANT) in nano_variants() else TINY
         print(f"{WHAT_STANDS_IN[weights]} {HOW_TO_RUN_THE_PUBLISHED}", file=sys.stderr)
     if weights == NANO:
+        if adapter.width != ONE_ARM.state:
+            raise UsageError(f"{NANO} has one arm; for two, give another checkpoint ({TINY} acts at random)")
         folder, own_images = nano_checkpoint(variant or NANO_VARIANT)
     else:
         folder, own_images = _parts(tiny_checkpoint() if weights == TINY else checkpoints.find(weights), variant)

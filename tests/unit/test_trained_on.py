@@ -30,6 +30,9 @@ def test_what_was_trained_on_is_counted_apart() -> None:
     assert not list(seen_in_training(fingerprint, mixed[2:]))
     (told,) = seen_in_training(fingerprint, mixed[:2])
     assert "there are no others" in told
+    elsewhere = {"policy": {"config": {"trained_on": {"libero-object": "0-19"}}}}
+    (told,) = seen_in_training(elsewhere, mixed)
+    assert told == "The policy was trained on libero-object, and on nothing of this suite."
 
 
 @pytest.mark.parametrize("fingerprint", [None, {}, {"policy": 3}, {"policy": {"config": {"trained_on": ["toy"]}}}])

@@ -20,7 +20,7 @@ from mmact_eval.policies.mmact import tiny
 from mmact_eval.policies.mmact.acting import MmactPolicy
 from mmact_eval.policies.mmact.model import MMACT
 from mmact_eval.policies.mmact.options import VARIANTS
-from mmact_eval.policies.mmact.policy import make_policy
+from mmact_eval.policies.mmact.policy import make_nano, make_policy
 from mmact_eval.policy_output import plain_output
 from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
@@ -141,19 +141,27 @@ def test_one_arm_without_a_checkpoint_gets_the_small_trained_one(capsys: pytest.
     assert "mmact-nano" in capsys.readouterr().err
     assert make_policy(LIBERO, checkpoint="mmact-nano").spec == spec
     assert capsys.readouterr().err == ""  # it was asked for
-    assert make_policy(LIBERO, checkpoint="mmact-nano", variant="vanilla").spec.name == "mmact-nano-vanilla"
+    assert spec.config["trained_on"] == {"libero-object": "0-19"}
 
 
-def test_a_small_trained_one_that_there_is_not_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no mmact-nano of the variant text, only .*vanilla"):
-        make_policy(LIBERO, checkpoint="mmact-nano", variant="text")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_there_is_a_small_trained_one_of_every_variant(variant: str) -> None:
+    spec = make_policy(LIBERO, variant=variant).spec
+    assert spec.name == f"mmact-nano-{variant}"
+    assert spec.config["variant"] == variant
+    assert make_nano(LIBERO, variant=variant).spec == spec
+
+
+def test_two_arms_have_no_small_trained_one() -> None:
+    with pytest.raises(UsageError, match="mmact-nano has one arm"):
+        make_nano(ROBOTWIN)
 
 
 def test_without_a_checkpoint_a_tiny_random_one_is_made_once_and_named(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MMACT_EVAL_CACHE", str(tmp_path))
-    policy = make_policy(LIBERO, variant="image")
+    policy = make_policy(ROBOTWIN, variant="image")
     assert policy.spec.name == "mmact-tiny-random-image"
     assert policy.spec.checkpoint == "mmact-tiny-random"
     assert policy.spec.not_real == "random weights"
