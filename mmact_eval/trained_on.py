@@ -34,7 +34,7 @@ def from_ranges(text: str) -> set[int]:
 
 
 def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> Iterator[str]:
-    """A sentence if episodes began from init states that the policy was trained on, or if it knows nothing of the suite.
+    """A sentence if episodes began from init states of the policy's training, or if it knows nothing of the suite.
 
     Args:
         fingerprint: the run's; parts may be missing.
