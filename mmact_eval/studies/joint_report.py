@@ -42,7 +42,8 @@ def study_report(plan: Plan, outcomes: Sequence[ArmOutcome], against: str | None
 
         report = replace(report, published=table_beside(report.suites, against or None))
     study = plan.file.study
-    title = f"{study.title or study.name}: {', '.join(suite.title for suite in report.suites)}"
+    asked = study.title or study.name
+    title = f"{asked}{'' if asked.endswith('?') else ':'} {', '.join(suite.title for suite in report.suites)}"
     warnings = (*report.warnings, *_warnings(plan, outcomes, [arm.name for arm in arms], folder.stopped))
     warnings += tuple(_disturbed(report, [arm.request.suite for arm in arms]))
     rates = {arm.name: run.summary.total.rate for arm, run in zip(arms, report.runs, strict=True)}
