@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that is checked: style, types, the direction of dependencies, tests with rollouts on the real LIBERO and
 # RoboTwin (MM-ACT's with tiny random weights).
-# Installs what is missing first. Arguments go to pytest: scripts/test.sh tests/unit -k suite
+# Installs what is missing first. Arguments go to pytest: scripts/test.sh tests/unit -k suite (-n 0 for one process)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
@@ -18,7 +18,8 @@ check "ruff check" "$python" -m ruff check .
 check "ruff format" "$python" -m ruff format --check .
 check "mypy" scripts/typecheck.sh "$python"
 # The direction of dependencies is tests/unit/test_architecture.py.
-check "pytest" "$python" -m pytest "$@"
+# A file's tests share what they have built, so files are what is shared out. A process with LIBERO takes up to 2 GiB.
+check "pytest" "$python" -m pytest -n 2 --dist loadfile "$@"
 
 if ((${#failed[@]})); then
     printf -v list ', %s' "${failed[@]}"
