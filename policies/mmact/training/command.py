@@ -16,7 +16,7 @@ from mmact_eval.errors import RunAborted, Stopped, UsageError
     "train",
     epilog="""\b
 Examples:
-  mmact-eval record --suite libero-object --policy expert --init-states 0-19 --episodes 60 --noise 0.06 \\
+  mmact-eval record --suite libero-object --policy expert --init-states 0-19 --episodes 30 --noise 0.06 \\
       --random-start 24 --every 8 --workers 2 --out data/object
   mmact-eval train policies/mmact/training/nano.yaml --set data=[data/object] --out nano
   mmact-eval train policies/mmact/training/nano.yaml --set data=[data/object] --set variant=text --out nano
