@@ -42,6 +42,7 @@ class OpenRun:
         policy: Policy,
         planned: Sequence[Episode],
         facts: Mapping[str, str],
+        reference: PlanReference | None = None,
     ) -> None:
         """Open the folder for these episodes.
 
@@ -52,16 +53,16 @@ class OpenRun:
             policy: which acts, as the request's extension wraps it.
             planned: those that the policy covers.
             facts: what else the results depend on, for the fingerprint.
+            reference: what the policy's texts are compared with.
 
         Raises:
             RunFolderError: it holds another run, or cannot be used.
-            UsageError: the plan reference cannot be asked.
         """
         self.planned = planned
         self._store = store
         self._request = request
         self._policy = policy
-        self._reference = PlanReference(request.plan_reference, env_spec) if request.plan_reference else None
+        self._reference = reference
         asked = provenance.fingerprint(
             request.suite,
             policy.spec,

@@ -13,6 +13,7 @@ from mmact_eval.engine.local import LocalEngine
 from mmact_eval.errors import MmactEvalError, UsageError
 from mmact_eval.open_run import OpenRun, pending_episodes
 from mmact_eval.plan import plan_episodes, select_tasks, suite_tasks
+from mmact_eval.plan_reference import PlanReference
 from mmact_eval.policy_output import plain_data
 from mmact_eval.progress import Progress
 from mmact_eval.protocols import EnvPlugin, Policy
@@ -129,6 +130,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     episodes = request.episodes or suite.protocol.episodes
     planned = plan_episodes(suite, tasks, episodes, request.seed, request.init_states)
     env_spec = plugin.spec(suite)
+    reference = PlanReference(request.plan_reference, env_spec) if request.plan_reference else None
     model = policies.get(request, env_spec)
     policy = request.extension.wrap(model)
     compat.check(env_spec, policy.spec)
@@ -141,7 +143,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
         if len(covered) < len(planned):
             note = f"the policy can act in {len(covered)} of the {len(planned)} episodes asked for"
             store.warnings.append(f"{note}; the others are left out")
-        run = OpenRun(store, request, plugin, env_spec, policy, covered, facts)
+        run = OpenRun(store, request, plugin, env_spec, policy, covered, facts, reference)
         held.enter_context(opened.pop_all())
     return run, model
 
