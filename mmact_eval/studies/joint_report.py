@@ -68,7 +68,7 @@ def _warnings(
             yield f"Arm {outcome.arm.label} failed and {state}: {' '.join(outcome.problem.split())}"
     missing = [labels[arm.name] for arm in plan.arms if arm.name not in shown and not _failed(arm.name, outcomes)]
     if missing:
-        yield f"Arms of the study that were not run: {', '.join(missing)}."
+        yield f"Arms of the study that were not run: {'; '.join(missing)}."
     for name, why in stopped.items():
         if name in shown:
             yield (
