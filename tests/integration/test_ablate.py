@@ -66,7 +66,7 @@ def test_a_study_goes_on_where_it_stopped_and_may_be_run_arm_by_arm(tmp_path: Pa
     assert ablate(tmp_path, "--arms", "late", "--episodes", "2") == 0
     report = (tmp_path / "out" / "report.md").read_text()
     assert "The baseline, plain, has no results" in report
-    assert "were not run: plain, 4 bins" in report
+    assert "were not run: plain; 4 bins" in report
     assert ablate(tmp_path, "--arms", "plain,late", "--episodes", "3") == 0
     assert (lines(tmp_path, "plain"), lines(tmp_path, "late")) == (6, 6)  # nothing was run twice
     assert ablate(tmp_path, "--arms", "4 bins", "--episodes", "3") == 0
