@@ -21,9 +21,9 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from mmact_eval.policies.mmact import transformer
-from mmact_eval.policies.mmact.config import ModelConfig
 from mmact_eval.policies.mmact.training.loop import new_predictor
 from mmact_eval.policies.mmact.training.optimizing import Stepper
+from mmact_eval.policies.mmact.training.pipeline import model_config
 from mmact_eval.policies.mmact.training.settings import read_settings
 from mmact_eval.policies.mmact.vocabulary import Vocabulary
 
@@ -37,17 +37,12 @@ def seconds(steps: int, precision: Callable[[], AbstractContextManager[None]]) -
     settings = read_settings(NANO, ("data=[none]",))
     codes, stage = 2**settings.quantizer.bits, settings.stages["act"]
     vocabulary = Vocabulary(TEXT + codes + settings.model.bins, codes, settings.model.bins, TEXT, 36)
-    model = settings.model
-    config = ModelConfig(
-        d_model=model.d_model, n_layers=model.n_layers, n_heads=model.n_heads, n_kv_heads=model.n_heads,
-        mlp_hidden_size=model.mlp_hidden_size, vocabulary=vocabulary,
-    )  # fmt: skip
-    predictor = new_predictor(config, 0)
+    predictor = new_predictor(model_config(settings, vocabulary), 0)
     stepper = Stepper(predictor.named_parameters(), stage.optimizer, stage.steps)
     batch = stage.batch.action
     ids = torch.randint(0, vocabulary.size, (batch, LENGTH))
     block = torch.arange(LENGTH - BLOCK - 1, LENGTH - 1).expand(batch, -1)
-    truth = torch.randint(0, model.bins, (batch * BLOCK,))
+    truth = torch.randint(0, settings.model.bins, (batch * BLOCK,))
     took = []
     for step in range(steps + 1):
         start = time.process_time()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmact_eval.stats import mean
-from mmact_eval.transcript import ARTIFACT
+from mmact_eval.transcript import ARTIFACT, read_transcript
 from mmact_eval.types import EpisodeResult
 
 
@@ -56,7 +54,8 @@ def read_plan_scores(folder: Path, results: Sequence[EpisodeResult]) -> PlanScor
     psnr: list[float] = []
     ssim: list[float] = []
     for result in results:
-        for said in _said(folder, result):
+        path = result.artifacts.get(ARTIFACT)
+        for said in read_transcript(folder / path) if path else ():
             if isinstance(said.get("reference"), str):
                 texts.append(said.get("text") == said["reference"])
             if _is_number(said.get("ssim")):
@@ -66,23 +65,6 @@ def read_plan_scores(folder: Path, results: Sequence[EpisodeResult]) -> PlanScor
     if not texts and not ssim:
         return None
     return PlanScores(len(texts), sum(texts), len(ssim), mean(psnr), mean(ssim))
-
-
-def _said(folder: Path, result: EpisodeResult) -> Iterator[Mapping[str, Any]]:
-    path = result.artifacts.get(ARTIFACT)
-    if not path:
-        return
-    try:
-        lines = (folder / path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict):
-            yield said
 
 
 def _is_number(value: object) -> bool:

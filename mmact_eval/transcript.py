@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,26 @@ class TranscriptRecorder:
         noise = psnr(picture, reached)
         close = {"psnr": round(noise, 3)} if math.isfinite(noise) else {}
         return {"reached": str(file), **close, "ssim": round(ssim(picture, reached), 4)}
+
+
+def read_transcript(file: Path, most: int | None = None) -> Iterator[Mapping[str, Any]]:
+    """The lines of a transcript; those that are none are left out, and there are none in a file that is gone.
+
+    Args:
+        file: see `TranscriptRecorder`.
+        most: lines of the file that are looked at; None for all.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines[:most]:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict):
+            yield said
 
 
 def _write_image(file: Path, image: NDArray[np.uint8]) -> None:

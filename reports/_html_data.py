@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mmact_eval.report_data import ArmRun, Report, SuiteReport
+from mmact_eval.transcript import read_transcript
 from mmact_eval.types import EpisodeResult
 
 LETTERS = {"success": "S", "failure": "F", "error": "E"}
@@ -154,17 +154,9 @@ def _inside(folder: Path, path: str) -> Path | None:
 
 def _plan(file: Path, folder: Path, media: Media) -> Iterator[dict[str, Any]]:
     """What the policy said, each text when it first came: lines of ``{"step": 24, "text": …, "image": path}``."""
-    try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
     before = None
-    for line in lines[: 50 * _MAX_PLAN_LINES]:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(entry, dict) or (entry.get("text") == before and not entry.get("image")):
+    for entry in read_transcript(file, 50 * _MAX_PLAN_LINES):
+        if entry.get("text") == before and not entry.get("image"):
             continue
         before = entry.get("text")
         said: dict[str, Any] = {"step": entry.get("step"), "text": str(before or "")[:400] + _score(entry)}

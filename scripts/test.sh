@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that is checked: style, types, the direction of dependencies, tests with rollouts on the real LIBERO and
-# RoboTwin (MM-ACT's with tiny random weights).
+# RoboTwin (MM-ACT's with its small checkpoints).
 # Installs what is missing first. Arguments go to pytest: scripts/test.sh tests/unit -k suite (-n 0 for one process)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from mmact_eval.studies.execute import ArmOutcome
 
 
+_ASKED = (
+    "suite", "policy", "tasks", "episodes", "init_states", "seed", "overrides", "video", "plan_reference"
+)  # fmt: skip
+"""Options that `Asked` takes as they are."""
+
+
 @click.command(
     "ablate",
     epilog="""\b
@@ -69,20 +75,7 @@ def command(
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         arms=[name.strip() for name in (arms or "").split(",") if name.strip()],
         options=engine_options(given),
-        **{
-            name: given[name]
-            for name in (
-                "suite",
-                "policy",
-                "tasks",
-                "episodes",
-                "init_states",
-                "seed",
-                "overrides",
-                "video",
-                "plan_reference",
-            )
-        },
+        **{name: given[name] for name in _ASKED},
     )
     planned = plan(file, asked, out)
     wanted = _known_formats(formats)

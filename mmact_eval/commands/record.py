@@ -13,6 +13,8 @@ from mmact_eval.errors import RunAborted, Stopped, UsageError
 if TYPE_CHECKING:
     from mmact_eval.recording.record import RecordOutcome
 
+_LEAD_IN_STEPS = 80
+
 
 @click.command(
     "record",
@@ -36,7 +38,8 @@ The successful episodes become demonstrations. The same command goes on where it
               help="Another policy that acts first; --policy takes over and is recorded from there.")  # fmt: skip
 @click.option("--lead-in-args", multiple=True, metavar="K=V", help="Argument of the lead-in; may be repeated.")
 @click.option("--lead-in-steps", type=click.IntRange(min=1), metavar="STEPS",
-              help="How long the lead-in acts at most; drawn anew for each episode.  [default: 80]")  # fmt: skip
+              help="How long the lead-in acts at most; drawn anew for each episode.  "
+                   f"[default: {_LEAD_IN_STEPS}]")  # fmt: skip
 @click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, metavar="FRAMES",
               help="Draw every k-th frame only; the frames between repeat its pictures.")  # fmt: skip
 def command(
@@ -52,7 +55,7 @@ def command(
         args = parse_assignments(lead_in_args, "--lead-in-args")
         if (args or lead_in_steps) and not lead_in:
             raise UsageError("--lead-in-args and --lead-in-steps are for a --lead-in, and there is none.")
-        first = LeadIn(lead_in, lead_in_steps or 80, args) if lead_in else None
+        first = LeadIn(lead_in, lead_in_steps or _LEAD_IN_STEPS, args) if lead_in else None
         outcome = record(request_from(given), out, RecordOptions(images, noise, random_start, every, first))
     except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None

@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mmact_eval.errors import UsageError
-
 NANO = "mmact-nano"
 NANO_VARIANT = "text-image"
 """Which one acts if no variant is named."""
@@ -18,22 +16,8 @@ _FOLDER = Path(__file__).parent / "nano"
 _IMAGES = "quantizer"
 
 
-def nano_variants() -> tuple[str, ...]:
-    """Those of the four models that there is such a checkpoint of."""
-    return tuple(sorted(path.parent.name for path in _FOLDER.glob("*/model.safetensors")))
-
-
 def nano_checkpoint(variant: str) -> tuple[Path, Path]:
-    """The folders of model and image tokenizer.
-
-    Raises:
-        UsageError: there is none of this variant.
-    """
-    if variant not in nano_variants():
-        raise UsageError(
-            f"there is no {NANO} of the variant {variant}, only {', '.join(nano_variants())}; "
-            "train one with `mmact-eval train` (docs/training.md), or leave checkpoint out for random weights"
-        )
+    """The folders of model and image tokenizer; there is one of each of `options.VARIANTS`."""
     return _FOLDER / variant, _FOLDER / _IMAGES
 
 

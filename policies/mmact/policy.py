@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import QUANTIZER, load, require_packages
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for
-from mmact_eval.policies.mmact.nano import NANO, NANO_VARIANT, nano_checkpoint, nano_variants, nano_version
+from mmact_eval.policies.mmact.nano import NANO, NANO_VARIANT, nano_checkpoint, nano_version
 from mmact_eval.policies.mmact.options import PUBLISHED, Options, read_options
 from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
@@ -99,7 +99,7 @@ def make_policy(
 
     own_images: Path | None
     if not weights:
-        weights = NANO if adapter.width == ONE_ARM.state and (variant or NANO_VARIANT) in nano_variants() else TINY
+        weights = NANO if adapter.width == ONE_ARM.state else TINY
         print(f"{WHAT_STANDS_IN[weights]} {HOW_TO_RUN_THE_PUBLISHED}", file=sys.stderr)
     if weights == NANO:
         if adapter.width != ONE_ARM.state:

@@ -89,12 +89,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     length = words.tokenizer_length(out / "tokenizer")
     vocabulary = _vocabulary(settings, quantizer, length)
     tokenizer = read_tokenizer(out / "tokenizer", vocabulary)
-    config = ModelConfig(
-        d_model=settings.model.d_model, n_layers=settings.model.n_layers, n_heads=settings.model.n_heads,
-        n_kv_heads=settings.model.n_heads, mlp_hidden_size=settings.model.mlp_hidden_size,
-        rope_theta=settings.model.rope_theta, vocabulary=vocabulary,
-    )  # fmt: skip
-    predictor = loop.new_predictor(config, settings.seed)
+    predictor = loop.new_predictor(model_config(settings, vocabulary), settings.seed)
     first = f" {_begin_with(settings.first_weights.expanduser(), predictor)}" if settings.first_weights else ""
     numbers = sum(parameter.numel() for parameter in predictor.parameters())
     say(f"a transformer of {numbers / 1e6:.2f} million parameters; {length} text tokens")
@@ -117,6 +112,15 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
         settings, predictor, loop.Data(examples, chosen, held_out, summed.hexdigest()), place, device, say, measured
     )
     return Trained(exported(), out / "quantizer")
+
+
+def model_config(settings: Training, vocabulary: Vocabulary) -> ModelConfig:
+    """The transformer that the settings ask for."""
+    model = settings.model
+    return ModelConfig(
+        d_model=model.d_model, n_layers=model.n_layers, n_heads=model.n_heads, n_kv_heads=model.n_heads,
+        mlp_hidden_size=model.mlp_hidden_size, rope_theta=model.rope_theta, vocabulary=vocabulary,
+    )  # fmt: skip
 
 
 def _trained_as(settings: Training) -> str:
