@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# From nothing to a model that was trained here, and a report of what it solves: demonstrations by the scripted expert,
+# image and text tokenizer, training, episodes from init states that were held out. docs/training.md explains the steps.
+#     scripts/nano.sh small [OUT]       two tasks of LIBERO-Object, `vanilla`, in data/nano-small
+#     scripts/nano.sh full  [OUT]       all ten tasks, as mmact-nano-vanilla was made
+# The same command goes on where it stopped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+
+size=${1:-small}
+case $size in
+small) what=(--tasks 0,1) every=4 demonstrations=30 fields=(quantizer.steps=400 stages.act.steps=800) held_out=10 ;;
+full) what=() every=8 demonstrations=30 fields=() held_out=6 ;;
+*) die "'$size' is not a size; say small or full" ;;
+esac
+out=${2:-data/nano-$size}
+setup_project libero,mmact,train
+
+# A core with AMX multiplies bfloat16; others only lose by it.
+if grep -qs amx_bf16 /proc/cpuinfo; then fields+=(precision=bfloat16); fi
+
+step() {
+    say "$1"
+    "$python" -m mmact_eval "${@:2}"
+    say "$1: done after $((SECONDS / 60)) min $((SECONDS % 60)) s"
+}
+workers=$(nproc)
+step "demonstrations" record --suite libero-object "${what[@]}" --policy expert --init-states 0-19 \
+    --episodes "$demonstrations" --noise 0.06 --random-start 24 --every "$every" --workers "$workers" --out "$out/demonstrations"
+step "training" train policies/mmact/training/nano.yaml --set "data=[$out/demonstrations]" \
+    "${fields[@]/#/--set=}" --out "$out/model"
+step "evaluation" run --suite libero-object "${what[@]}" --init-states 20-49 --episodes "$held_out" --policy mmact \
+    --policy-args "checkpoint=$out/model" --policy-args variant=vanilla --workers "$workers" --out "$out/run"
+step "report" report "$out/run" --format html
