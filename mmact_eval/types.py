@@ -128,7 +128,7 @@ class EpisodeResult:
         attempts: how many times the episode was started, 1 if it went well at once.
         seconds: wall-clock seconds from reset to end.
         env_seconds: of these, spent in the environment.
-        wait_seconds: of these, spent waiting for the policy, batching and transport included.
+        wait_seconds: of these, spent waiting for the policy: drawing what it looks at, batching and transport included.
         latencies: for each query the seconds of the policy's `act` call that answered it.
         artifacts: kind → path relative to the run folder, e.g. ``video``.
     """

@@ -2,7 +2,7 @@
 # From nothing to a model that was trained here, and a report of what it solves: demonstrations by the scripted expert,
 # image and text tokenizer, training, episodes from init states that were held out. docs/training.md explains the steps.
 #     scripts/nano.sh small [OUT]       two tasks of LIBERO-Object, `vanilla`, in data/nano-small
-#     scripts/nano.sh full  [OUT]       all ten tasks, as mmact-nano-vanilla was made
+#     scripts/nano.sh full  [OUT]       all ten tasks, with the settings of mmact-nano-vanilla
 # The same command goes on where it stopped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
