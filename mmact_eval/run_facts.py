@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmact_eval.trained_on import TRAINED_ON
+
 _PROTOCOL_LABELS = {
     "max_steps": "Max steps",
     "settle_steps": "Settle steps",
@@ -86,6 +88,7 @@ class RunFacts:
             "Policy": self.policy,
             "Checkpoint": policy.get("checkpoint") or ("none" if "checkpoint" in policy else ""),
             "Policy arguments": policy.get("args"),
+            "Trained on init states": _trained_on(policy),
             "Seed": self._top("seed"),
         }
         for key, label in _PROTOCOL_LABELS.items():
@@ -163,6 +166,15 @@ class RunFacts:
             elif isinstance(part, str):
                 merged["name"] = part
         return merged
+
+
+def _trained_on(policy: Mapping[str, Any]) -> str:
+    """``libero-object 0-19``, "" if the policy does not tell."""
+    config = policy.get("config")
+    trained = config.get(TRAINED_ON) if isinstance(config, Mapping) else None
+    if not isinstance(trained, Mapping):
+        return ""
+    return ", ".join(f"{suite} {_text(init_states)}" for suite, init_states in trained.items())
 
 
 def _text(value: Any) -> str:

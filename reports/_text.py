@@ -84,7 +84,9 @@ def best_sentence(suite: SuiteReport) -> str:
         return "No arm is significantly worse than another: each may be the best."
     if len(suite.best) == 1:
         return f"{suite.best[0]} is significantly better than every other arm."
-    return f"Indistinguishable from the best: {', '.join(suite.best)}; every other arm is significantly worse than one."
+    # A name with a comma in it ("vanilla, seed 1") would read as two.
+    named = [f"“{arm}”" if "," in arm else arm for arm in suite.best]
+    return f"Indistinguishable from the best: {', '.join(named)}; every other arm is significantly worse than one."
 
 
 def detectable_sentence(pairing: Pairing) -> str:

@@ -188,6 +188,15 @@ def test_a_report_comes_out_of_any_manifest(manifest: dict[str, Any], tmp_path: 
         assert len(pd.read_csv(csv.write(report_of(summary), tmp_path)[0])) == len(summary.rows) + 1
 
 
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [({"trained_on": {"toy": "0-1", "cups": "3"}}, "toy 0-1, cups 3"), ({"trained_on": [1]}, None), (1, None)],
+)
+def test_what_a_policy_was_trained_on_stands_among_the_facts(config: Any, told: str | None) -> None:
+    summary = summarize([], {"fingerprint": {"policy": {"name": "small", "config": config}}})
+    assert summary.provenance.get("Trained on init states") == told
+
+
 def test_facts_are_found_in_a_nested_fingerprint() -> None:
     nested = {key: MANIFEST[key] for key in ("suite", "protocol", "policy", "seed", "versions")}
     summary = summarize([], {"fingerprint": nested})
@@ -394,5 +403,7 @@ def test_the_best_arms_and_flips_are_named(make_run: Callable[..., Path]) -> Non
     assert suite.best == ("good", "same")
     assert [pairing.p_holm <= 2 * pairing.p_value for pairing in suite.pairings] == [True, True]
     text = markdown.render(report)
-    assert "Indistinguishable from the best: good, same" in text
+    assert "Indistinguishable from the best: good, same;" in text
+    renamed = read_report(runs, ["base", "good", "same, seed 1"])
+    assert "Indistinguishable from the best: good, “same, seed 1”;" in markdown.render(renamed)
     assert re.search(r"\| good +\| +30 \| +30 \| +0 \| +\+100.0", text)
