@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmact_eval.trained_on import TRAINED_ON
+from mmact_eval.trained_on import trained_on
 
 _PROTOCOL_LABELS = {
     "max_steps": "Max steps",
@@ -88,7 +88,7 @@ class RunFacts:
             "Policy": self.policy,
             "Checkpoint": policy.get("checkpoint") or ("none" if "checkpoint" in policy else ""),
             "Policy arguments": policy.get("args"),
-            "Trained on init states": _trained_on(policy),
+            "Trained on init states": ", ".join(f"{suite} {states}" for suite, states in trained_on(policy).items()),
             "Seed": self._top("seed"),
         }
         for key, label in _PROTOCOL_LABELS.items():
@@ -166,15 +166,6 @@ class RunFacts:
             elif isinstance(part, str):
                 merged["name"] = part
         return merged
-
-
-def _trained_on(policy: Mapping[str, Any]) -> str:
-    """``libero-object 0-19``, "" if the policy does not tell."""
-    config = policy.get("config")
-    trained = config.get(TRAINED_ON) if isinstance(config, Mapping) else None
-    if not isinstance(trained, Mapping):
-        return ""
-    return ", ".join(f"{suite} {_text(init_states)}" for suite, init_states in trained.items())
 
 
 def _text(value: Any) -> str:

@@ -33,6 +33,17 @@ def from_ranges(text: str) -> set[int]:
     return found
 
 
+def trained_on(policy: object) -> Mapping[str, str]:
+    """Suite → init states that a policy was trained on; empty if it does not tell.
+
+    Args:
+        policy: its part of a manifest or fingerprint, whatever that is.
+    """
+    config = policy.get("config") if isinstance(policy, Mapping) else None
+    told = config.get(TRAINED_ON) if isinstance(config, Mapping) else None
+    return {str(suite): str(text) for suite, text in told.items()} if isinstance(told, Mapping) else {}
+
+
 def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> Iterator[str]:
     """A sentence if episodes began from init states of the policy's training, or if it knows nothing of the suite.
 
@@ -40,12 +51,10 @@ def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> I
         fingerprint: the run's; parts may be missing.
         results: the run's, errors included.
     """
-    trained = fingerprint
-    for key in ("policy", "config", TRAINED_ON):
-        trained = trained.get(key) if isinstance(trained, Mapping) else None
-    if not isinstance(trained, Mapping):
+    trained = trained_on(fingerprint.get("policy") if isinstance(fingerprint, Mapping) else None)
+    if not trained:
         return
-    known = {str(suite): from_ranges(str(text)) for suite, text in trained.items()}
+    known = {suite: from_ranges(text) for suite, text in trained.items()}
     suites = {result.episode.suite for result in results}
     if suites and not suites & known.keys():
         yield f"The policy was trained on {', '.join(known)}, and on nothing of this suite."
