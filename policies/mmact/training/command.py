@@ -63,6 +63,6 @@ def command(
         click.echo(f"Wrote the image tokenizer {trained.quantizer}.")
     else:
         click.echo(f"Wrote {trained.checkpoint}. Try it:")
-        suite = settings.rollouts.suite
-        click.echo(f"  mmact-eval run --suite {suite} --policy mmact --policy-args checkpoint={trained.checkpoint}")
+        for suite in trained.suites:
+            click.echo(f"  mmact-eval run --suite {suite} --policy mmact --policy-args checkpoint={trained.checkpoint}")
     return 0

@@ -47,10 +47,12 @@ class Trained:
     Attributes:
         checkpoint: the folder with ``model`` and ``quantizer``; None if only the image tokenizer was asked for.
         quantizer: the image tokenizer's folder.
+        suites: that the demonstrations are of.
     """
 
     checkpoint: Path | None
     quantizer: Path
+    suites: tuple[str, ...]
 
 
 def train(settings: Training, out: Path, device_name: str, only_quantizer: bool, say: Say) -> Trained:
@@ -63,6 +65,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     device = checkpoints.pick_device(device_name)
     folders = [Path(folder).expanduser() for folder in settings.data]
     adapter = recordings.adapter_of(folders, settings.state_mode)
+    began_from = recordings.starts(folders)
     out.mkdir(parents=True, exist_ok=True)
     before = settings.made_before
     if before:
@@ -79,7 +82,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     else:
         quantizer = _quantizer(settings, moments, chosen, held_out, data, out / "quantizer", device, say)
     if only_quantizer:
-        return Trained(None, out / "quantizer")
+        return Trained(None, out / "quantizer", tuple(began_from))
     image_codes = tokens.load_codes(quantizer, moments, out / "cache", device, say)
     say(f"image codes in use, in effect: {tokens.usage(image_codes):.0f} of {2**quantizer.config.bits}")
 
@@ -101,7 +104,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     )
 
     def exported() -> Path:
-        export(place / "checkpoint", settings, predictor, quantizer, out / "tokenizer", recordings.starts(folders))
+        export(place / "checkpoint", settings, predictor, quantizer, out / "tokenizer", began_from)
         return place / "checkpoint"
 
     def measured(step: int) -> str:
@@ -111,7 +114,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
     loop.train(
         settings, predictor, loop.Data(examples, chosen, held_out, summed.hexdigest()), place, device, say, measured
     )
-    return Trained(exported(), out / "quantizer")
+    return Trained(exported(), out / "quantizer", tuple(began_from))
 
 
 def model_config(settings: Training, vocabulary: Vocabulary) -> ModelConfig:

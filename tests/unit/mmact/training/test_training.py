@@ -155,7 +155,9 @@ def test_the_command_writes_a_checkpoint_that_the_policy_runs(data: Path, tmp_pa
     assert policy.spec.not_real == ""
     asked = policy.spec.config
     assert (asked["variant"], asked["decoding"], asked["subgoal"]) == ("image", "argmax", 8)
-    assert list(asked["trained_on"].values()) == ["0-2"]
+    ((suite, init_states),) = asked["trained_on"].items()
+    assert init_states == "0-2"
+    assert f"run --suite {suite} --policy mmact" in result.output
     assert policy.spec.state == ("eef_pos", "eef_axis_angle", "gripper_qpos")
     other = make_policy(
         env_spec(load_suite("libero-object")), checkpoint=str(checkpoint), variant="vanilla", decoding="sample"
