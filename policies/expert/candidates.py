@@ -8,7 +8,7 @@ of bottles and rims of bowls.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,9 @@ MAX_WIDTH = 0.071
 
 APPROACH = 0.08
 """The last metres of the way down, along the direction that the hand points in."""
+
+FAVOUR = 1.0
+"""Cost of each metre that a grasp is away from the favoured side: more than flatness differs between like places."""
 
 _UNIFORM_YAWS, _SHIFTS = 8, (-0.012, 0.012)
 
@@ -51,7 +54,9 @@ class Grasp:
         return begin
 
 
-def candidates(boxes: Boxes, points: Array, lowest: float, reference: float) -> Iterator[list[Grasp]]:
+def candidates(
+    boxes: Boxes, points: Array, lowest: float, reference: float, favoured: Array | None = None
+) -> Iterator[list[Grasp]]:
     """Two lists of grasps, best first, the second with all of the first: around the object's middle, then anywhere.
 
     Most objects can be held around their middle; walls and rims are looked at only where that is not so.
@@ -60,6 +65,7 @@ def candidates(boxes: Boxes, points: Array, lowest: float, reference: float) -> 
         points: on the surface of the object, (N, 3), dense.
         lowest: the least height of the grip site, m.
         reference: the hand's closing direction now, radians; little turns are preferred.
+        favoured: a horizontal unit vector (2,); of places that are as good, the one on this side is taken.
     """
     center = center_of_mass(boxes)
     heights = _heights(float(points[:, 2].max()), float(center[2]), lowest)
@@ -73,6 +79,9 @@ def candidates(boxes: Boxes, points: Array, lowest: float, reference: float) -> 
                 yaw = nearest_equivalent_yaw(direction, reference)
                 grasp = _judge(level, np.array([*anchor, height]), yaw, center, yaw - reference)
                 if grasp is not None:
+                    if favoured is not None:
+                        beside = float((center - grasp.position)[:2] @ favoured)
+                        grasp = replace(grasp, cost=grasp.cost + FAVOUR * beside)
                     more.append(grasp)
         found = _distinct_grasps(sorted(more, key=lambda grasp: grasp.cost))
         yield found

@@ -25,6 +25,11 @@ from mmact_eval.policies.expert.world import World
 __all__ = ["Grasp", "is_free", "plan_grasps"]
 
 FLOOR_CLEARANCE = 0.002
+_STEADY_YAW = 1.77
+"""Closing direction that turns are counted from where grasps are to be steady, radians. The hand is at 1.57 when
+LIBERO's episodes begin; so much to one side of it, a quarter turn to the left is nearer than one to the right."""
+_STEADY_SIDE = np.array([-1.0, 1.0]) / np.sqrt(2.0)
+"""Of like places on an object the one towards the robot and to its left is taken where grasps are to be steady."""
 _TARGET_SPACING = 0.003
 _ARM_SPACING, _ARM_NEAR, _ARM_ABOVE = 0.015, 0.3, 0.1
 _ENOUGH = 3
@@ -39,7 +44,8 @@ _POSES = tuple((tilt, 0.0) for tilt in TILTS) + tuple(
 def plan_grasps(world: World, name: str, limit: int = 8, anywhere: bool = False) -> list[Grasp]:
     """The best grasps of an object, best first, at most `limit`, none of which collides on the way down.
 
-    Grasps are in the world frame and go stale when the object moves.
+    Grasps are in the world frame and go stale when the object moves. In a steady world (see `World`) ties between sides
+    of an object and between senses of a turn are always broken in the same way, wherever the hand is at the moment.
 
     Args:
         anywhere: also look at walls, rims and handles where the object can be held around its middle.
@@ -52,9 +58,10 @@ def plan_grasps(world: World, name: str, limit: int = 8, anywhere: bool = False)
     surroundings = _Surroundings(
         np.concatenate([points, obstacles]), obstacles, _arm_obstacles(world, name, lowest), floor
     )
-    base, reference = world.robot.base, yaw_of(world.robot.rotation[:, 0])
+    base = world.robot.base
+    reference, favoured = (_STEADY_YAW, _STEADY_SIDE) if world.steady else (yaw_of(world.robot.rotation[:, 0]), None)
     tiers: list[list[Grasp]] = []
-    for tier in candidates(boxes, points, floor + TIP_BELOW_SITE + FLOOR_CLEARANCE, reference):
+    for tier in candidates(boxes, points, floor + TIP_BELOW_SITE + FLOOR_CLEARANCE, reference, favoured):
         found = _feasible(tier, _POSES[:1], surroundings, base, limit)
         tiers.append(tier)
         if len(found) >= _ENOUGH and (len(tiers) == 2 or not anywhere):

@@ -33,12 +33,22 @@ class ExpertPolicy:
 
     Args:
         chunk: the most actions returned for a query; shorter chunks correct more often and cost more queries.
+        steady: hold things alike in scenes that are alike. Many things can be held in several ways that are nearly as
+            good, and which of them is best is then decided by a hair; demonstrations that differ where the pictures do
+            not are hard to learn from.
     """
 
-    def __init__(self, chunk: int = 5) -> None:
+    def __init__(self, chunk: int = 5, steady: bool = False) -> None:
+        config = {"chunk": chunk, **({"steady": True} if steady else {})}
         self.spec = PolicySpec(
-            name="expert", action=ACTION, chunk=chunk, privileged=True, deterministic=True, config={"chunk": chunk}
+            name="expert-steady" if steady else "expert",
+            action=ACTION,
+            chunk=chunk,
+            privileged=True,
+            deterministic=True,
+            config=config,
         )
+        self._steady = steady
         self._plans: dict[Episode, Plan] = {}
 
     def reset(self, episodes: Sequence[Episode]) -> None:
@@ -55,7 +65,7 @@ class ExpertPolicy:
         return [self._answer(query) for query in queries]
 
     def _answer(self, query: Query) -> PolicyOutput:
-        world = World(query.observation.privileged)
+        world = World(query.observation.privileged, self._steady)
         if query.index == 0 or query.episode not in self._plans:
             self._plans[query.episode] = Plan(world)
         command = self._plans[query.episode].next(world)
@@ -69,17 +79,21 @@ def make_policy(env_spec: EnvSpec | None = None, **args: object) -> ExpertPolicy
 
     Args:
         env_spec: what the environment offers; not needed, the action convention is fixed.
-        args: ``chunk`` (1 to 20, default 5).
+        args: ``chunk`` (1 to 20, default 5), ``steady`` (true or false, default false).
 
     Raises:
         UsageError: an argument is unknown or out of range.
     """
     for name in args:
-        if name != "chunk":
+        if name not in ("chunk", "steady"):
+            known = ["chunk", "steady"]
             raise UsageError(
-                f'unknown argument "{name}" of policy "expert".{did_you_mean(name, ["chunk"])} Known: chunk'
+                f'unknown argument "{name}" of policy "expert".{did_you_mean(name, known)} Known: {", ".join(known)}'
             )
     chunk = args.get("chunk", 5)
     if isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or not 1 <= chunk <= 20:
         raise UsageError(f'policy "expert": chunk must be a whole number from 1 to 20, not {chunk!r}')
-    return ExpertPolicy(chunk=int(chunk))
+    steady = args.get("steady", False)
+    if not isinstance(steady, bool):
+        raise UsageError(f'policy "expert": steady must be true or false, not {steady!r}')
+    return ExpertPolicy(chunk=int(chunk), steady=steady)

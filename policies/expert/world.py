@@ -101,12 +101,13 @@ class World:
 
     Args:
         scene: what `mmact_eval.envs.libero.scene.SceneReader.read` returns.
+        steady: whether things are to be held alike in scenes that are alike.
 
     Raises:
         UsageError: there is no scene, or it lacks what the expert needs.
     """
 
-    def __init__(self, scene: Mapping[str, Any] | None) -> None:
+    def __init__(self, scene: Mapping[str, Any] | None, steady: bool = False) -> None:
         if scene is None:
             raise UsageError(
                 "the expert needs the simulator's ground truth, and this environment gives none: use it on LIBERO"
@@ -115,6 +116,7 @@ class World:
         if missing:
             raise UsageError(f"the expert cannot read this environment's ground truth: it lacks {', '.join(missing)}")
         self._scene = scene
+        self.steady = steady
         self.time = float(scene["time"])
         self.goal: tuple[Predicate, ...] = tuple(
             tuple(str(word).lower() if place == 0 else str(word) for place, word in enumerate(predicate))
