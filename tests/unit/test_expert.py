@@ -220,9 +220,9 @@ def test_a_drawer_is_pulled_with_open_fingers_and_pushed_with_closed_ones(
     assert (output.actions[:, 6] == gripper).all()
 
 
-@pytest.mark.parametrize("args", [{"chnk": 5}, {"chunk": 0}, {"chunk": "five"}, {"chunk": True}])
+@pytest.mark.parametrize("args", [{"chnk": 5}, {"chunk": 0}, {"chunk": "five"}, {"chunk": True}, {"steady": "yes"}])
 def test_wrong_arguments_are_refused(args: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="chunk"):
+    with pytest.raises(UsageError, match="chunk|steady"):
         make_policy(**args)
 
 
@@ -233,6 +233,19 @@ def test_flat_boxes_are_taken_low_and_across_their_narrow_side(yaw: float) -> No
     assert abs(nearest_equivalent_yaw(best.yaw, yaw) - yaw) < 0.15
     assert np.linalg.norm(best.position[:2] - [-0.12, -0.2]) < 0.01
     assert 0.012 < best.position[2] < 0.02  # finger tips above the floor, pads on the box
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-0.6, 0.6))
+def test_steadily_a_rim_is_taken_at_one_place_however_the_hand_is_turned(turned: float) -> None:
+    scene = make_scene()
+    scene["robot"]["eef_rotation"] = top_down(np.pi / 2.0 + turned)
+    usual = make_scene()
+    usual["robot"]["eef_rotation"] = top_down(np.pi / 2.0)
+    one, other = (plan_grasps(World(each, steady=True), "basket_1")[0] for each in (scene, usual))
+    assert np.allclose(one.position, other.position)
+    assert one.yaw == other.yaw
+    assert one.position[0] < -0.05 or one.position[1] > 0.25 + 0.05  # a wall towards the robot, or to its left
 
 
 def test_a_grasp_avoids_the_neighbour() -> None:
