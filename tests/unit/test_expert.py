@@ -236,7 +236,7 @@ def test_flat_boxes_are_taken_low_and_across_their_narrow_side(yaw: float) -> No
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.floats(-0.6, 0.6))
+@given(st.floats(-1.5, 1.5))
 def test_steadily_a_rim_is_taken_at_one_place_however_the_hand_is_turned(turned: float) -> None:
     scene = make_scene()
     scene["robot"]["eef_rotation"] = top_down(np.pi / 2.0 + turned)
