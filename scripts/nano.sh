@@ -3,6 +3,7 @@
 # image and text tokenizer, training, episodes from init states that were held out. docs/training.md explains the steps.
 #     scripts/nano.sh small [OUT]       two tasks of LIBERO-Object, `vanilla`, in data/nano-small
 #     scripts/nano.sh full  [OUT]       all ten tasks, with the settings of mmact-nano-vanilla
+#     scripts/nano.sh spatial [OUT]     all ten tasks of LIBERO-Spatial
 # The same command goes on where it stopped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,10 +11,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/setup.sh
 
 size=${1:-small}
+suite=libero-object what=() every=8 demonstrations=30 expert=() fields=() held_out=6
 case $size in
-small) what=(--tasks 0,1) every=4 demonstrations=30 fields=(quantizer.steps=400 stages.act.steps=800) held_out=10 ;;
-full) what=() every=8 demonstrations=30 fields=() held_out=6 ;;
-*) die "'$size' is not a size; say small or full" ;;
+small) what=(--tasks 0,1) every=4 fields=(quantizer.steps=400 stages.act.steps=800) held_out=10 ;;
+full) ;;
+spatial) # Its bowls can be held in many ways, its scenes are fuller and its demonstrations longer.
+    suite=libero-spatial demonstrations=40 expert=(--policy-args steady=true --set protocol.max_steps=320)
+    fields=(quantizer.side=128 quantizer.batch=12 stages.act.steps=2000) ;;
+*) die "'$size' is not a size; say small, full or spatial" ;;
 esac
 out=${2:-data/nano-$size}
 setup_project libero,mmact,train
@@ -27,10 +32,10 @@ step() {
     say "$1: done after $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 workers=$(nproc)
-step "demonstrations" record --suite libero-object "${what[@]}" --policy expert --init-states 0-19 \
+step "demonstrations" record --suite "$suite" "${what[@]}" --policy expert "${expert[@]}" --init-states 0-19 \
     --episodes "$demonstrations" --noise 0.06 --random-start 24 --every "$every" --workers "$workers" --out "$out/demonstrations"
 step "training" train policies/mmact/training/nano.yaml --set "data=[$out/demonstrations]" \
     "${fields[@]/#/--set=}" --out "$out/model"
-step "evaluation" run --suite libero-object "${what[@]}" --init-states 20-49 --episodes "$held_out" --policy mmact \
+step "evaluation" run --suite "$suite" "${what[@]}" --init-states 20-49 --episodes "$held_out" --policy mmact \
     --policy-args "checkpoint=$out/model" --policy-args variant=vanilla --workers "$workers" --out "$out/run"
 step "report" report "$out/run" --format html
