@@ -16,7 +16,7 @@ case $size in
 small) what=(--tasks 0,1) every=4 fields=(quantizer.steps=400 stages.act.steps=800) held_out=10 ;;
 full) ;;
 spatial) # Its bowls can be held in many ways, its scenes are fuller and its demonstrations longer.
-    suite=libero-spatial demonstrations=40 expert=(--policy-args steady=true --set protocol.max_steps=320)
+    suite=libero-spatial expert=(--policy-args steady=true --set protocol.max_steps=320)
     fields=(quantizer.side=128 quantizer.batch=12 stages.act.steps=2000) ;;
 *) die "'$size' is not a size; say small, full or spatial" ;;
 esac

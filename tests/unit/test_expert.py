@@ -222,7 +222,7 @@ def test_a_drawer_is_pulled_with_open_fingers_and_pushed_with_closed_ones(
 
 @pytest.mark.parametrize("args", [{"chnk": 5}, {"chunk": 0}, {"chunk": "five"}, {"chunk": True}, {"steady": "yes"}])
 def test_wrong_arguments_are_refused(args: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="chunk|steady"):
+    with pytest.raises(UsageError, match=r"chunk|steady"):
         make_policy(**args)
 
 
