@@ -3,7 +3,7 @@
 # image and text tokenizer, training, episodes from init states that were held out. docs/training.md explains the steps.
 #     scripts/nano.sh small [OUT]       two tasks of LIBERO-Object, `vanilla`, in data/nano-small
 #     scripts/nano.sh full  [OUT]       all ten tasks, with the settings of mmact-nano-vanilla
-#     scripts/nano.sh spatial [OUT]     all ten tasks of LIBERO-Spatial
+#     scripts/nano.sh spatial [OUT]     all ten tasks of LIBERO-Spatial, with the settings of mmact-nano-spatial
 # The same command goes on where it stopped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +17,7 @@ small) what=(--tasks 0,1) every=4 fields=(quantizer.steps=400 stages.act.steps=8
 full) ;;
 spatial) # Its bowls can be held in many ways, its scenes are fuller and its demonstrations longer.
     suite=libero-spatial expert=(--policy-args steady=true --set protocol.max_steps=320)
-    fields=(quantizer.side=128 quantizer.batch=12 stages.act.steps=2000) ;;
+    fields=(name=mmact-nano-spatial quantizer.side=128 quantizer.batch=12 stages.act.steps=2000) ;;
 *) die "'$size' is not a size; say small, full or spatial" ;;
 esac
 out=${2:-data/nano-$size}

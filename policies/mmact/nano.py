@@ -1,30 +1,64 @@
 """The small checkpoints that come with the package: trained on LIBERO by `mmact-eval train`, see docs/training.md.
 
-They share an image tokenizer: ``nano/quantizer`` and a folder ``nano/VARIANT`` for each model.
+Models that were trained on the same suite share an image tokenizer: a folder ``quantizer`` beside one for each variant.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
-NANO = "mmact-nano"
-NANO_VARIANT = "text-image"
-"""Which one acts if no variant is named."""
+from mmact_eval.errors import UsageError
 
-_FOLDER = Path(__file__).parent / "nano"
 _IMAGES = "quantizer"
 
 
-def nano_checkpoint(variant: str) -> tuple[Path, Path]:
-    """The folders of model and image tokenizer; there is one of each of `options.VARIANTS`."""
-    return _FOLDER / variant, _FOLDER / _IMAGES
+@dataclass(frozen=True)
+class _Family:
+    """Models that were trained on the same demonstrations.
+
+    Attributes:
+        folder: beside this file.
+        variant: which one acts if none is named.
+    """
+
+    folder: str
+    variant: str
 
 
-def nano_version(variant: str) -> str:
-    """A short hash of its weights: a run is not continued with other ones."""
+NANO = "mmact-nano"
+"""Of libero-object, in all variants; what acts if nobody names a checkpoint."""
+
+NANO_SPATIAL = "mmact-nano-spatial"
+
+_FAMILIES = {NANO: _Family("nano", "text-image"), NANO_SPATIAL: _Family("nano_spatial", "vanilla")}
+NANOS = tuple(_FAMILIES)
+
+
+def nano_checkpoint(name: str, variant: str | None) -> tuple[Path, Path]:
+    """The folders of model and image tokenizer.
+
+    Args:
+        name: one of `NANOS`.
+        variant: one of `options.VARIANTS`, or None for the one that acts if none is named.
+
+    Raises:
+        UsageError: this variant does not come along.
+    """
+    family = _FAMILIES[name]
+    place = Path(__file__).parent / family.folder
+    model = place / (variant or family.variant)
+    if not model.is_dir():
+        variants = sorted(path.name for path in place.iterdir() if path.name != _IMAGES)
+        raise UsageError(f"{name} comes as {', '.join(variants)}; {variant} can be trained here (docs/training.md)")
+    return model, place / _IMAGES
+
+
+def nano_version(model: Path, images: Path) -> str:
+    """A short hash of the weights in these folders: a run is not continued with other ones."""
     summed = hashlib.blake2b(digest_size=4)
-    for folder in nano_checkpoint(variant):
+    for folder in (model, images):
         for file in sorted(folder.glob("*.safetensors")):
             summed.update(file.read_bytes())
     return summed.hexdigest()

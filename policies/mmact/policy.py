@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import QUANTIZER, load, require_packages
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for
-from mmact_eval.policies.mmact.nano import NANO, NANO_VARIANT, nano_checkpoint, nano_version
+from mmact_eval.policies.mmact.nano import NANO, NANO_SPATIAL, NANOS, nano_checkpoint, nano_version
 from mmact_eval.policies.mmact.options import PUBLISHED, Options, read_options
 from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
@@ -60,8 +60,8 @@ def make_policy(
         checkpoint: a folder, or ``owner/name[/sub/folder][@revision]`` on the Hugging Face hub. A folder that
             `mmact-eval train` wrote holds model and image tokenizer, and says what `variant`, `decoding`, `state_mode`
             and `plan_tokens` are if they are not given; of its ``--out`` the `variant` is taken. ``mmact-nano``: the
-            small ones that come with the package, and what acts by default for one arm. ``mmact-tiny-random``: random
-            weights, and what acts by default for two arms.
+            small ones that come with the package, and what acts by default for one arm; ``mmact-nano-spatial``: the one
+            of libero-spatial. ``mmact-tiny-random``: random weights, and what acts by default for two arms.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
@@ -97,16 +97,18 @@ def make_policy(
     from mmact_eval.policies.mmact import checkpoint as checkpoints
     from mmact_eval.policies.mmact.acting import MmactPolicy
 
-    own_images: Path | None
+    own_images: Path | None  # an image tokenizer beside the model
     if not weights:
         weights = NANO if adapter.width == ONE_ARM.state else TINY
         print(f"{WHAT_STANDS_IN[weights]} {HOW_TO_RUN_THE_PUBLISHED}", file=sys.stderr)
-    if weights == NANO:
+    if weights in NANOS:
         if adapter.width != ONE_ARM.state:
-            raise UsageError(f"{NANO} has one arm; for two, give another checkpoint ({TINY} acts at random)")
-        folder, own_images = nano_checkpoint(variant or NANO_VARIANT)
+            raise UsageError(f"{weights} has one arm; for two, give another checkpoint ({TINY} acts at random)")
+        folder, own_images = nano_checkpoint(weights, variant)
+        pinned = f"{weights}@{nano_version(folder, own_images)}"
     else:
         folder, own_images = _parts(tiny_checkpoint() if weights == TINY else checkpoints.find(weights), variant)
+        pinned = _pinned(weights, folder)
     own = read_own_defaults(folder)
     if own != OwnDefaults():
         stated = {name: getattr(own, name) if value is None else value for name, value in asked.items()
@@ -119,7 +121,7 @@ def make_policy(
         adapter,
         options,
         name=_name(TINY if weights == TINY else own.name or "mmact", options.variant),
-        checkpoint=f"{NANO}@{nano_version(variant or NANO_VARIANT)}" if weights == NANO else _pinned(weights, folder),
+        checkpoint=pinned,
         quantizer=images if own_images else _pinned(images or QUANTIZER, image_folder),
         dtype=str(next(model.predictor.parameters()).dtype).removeprefix("torch."),
         not_real=model.not_real,
@@ -129,7 +131,10 @@ def make_policy(
 
 
 make_nano = functools.partial(make_policy, checkpoint=NANO)
-"""Entry point ``mmact-nano``: the small checkpoints that come with the package, of all variants."""
+"""Entry point ``mmact-nano``: the small checkpoints of libero-object that come with the package, of all variants."""
+
+make_nano_spatial = functools.partial(make_policy, checkpoint=NANO_SPATIAL)
+"""Entry point ``mmact-nano-spatial``: the small checkpoint of libero-spatial that comes with the package."""
 
 
 def _parts(found: Path, variant: str | None) -> tuple[Path, Path | None]:

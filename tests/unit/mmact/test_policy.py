@@ -20,7 +20,7 @@ from mmact_eval.policies.mmact import tiny
 from mmact_eval.policies.mmact.acting import MmactPolicy
 from mmact_eval.policies.mmact.model import MMACT
 from mmact_eval.policies.mmact.options import VARIANTS
-from mmact_eval.policies.mmact.policy import make_nano, make_policy
+from mmact_eval.policies.mmact.policy import make_nano, make_nano_spatial, make_policy
 from mmact_eval.policy_output import plain_output
 from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
@@ -150,6 +150,16 @@ def test_there_is_a_small_trained_one_of_every_variant(variant: str) -> None:
     assert spec.name == f"mmact-nano-{variant}"
     assert spec.config["variant"] == variant
     assert make_nano(LIBERO, variant=variant).spec == spec
+
+
+def test_the_small_one_of_libero_spatial_comes_in_one_variant() -> None:
+    spec = make_nano_spatial(LIBERO).spec
+    assert spec.name == "mmact-nano-spatial-vanilla"
+    assert spec.checkpoint.startswith("mmact-nano-spatial@")
+    assert spec.config["trained_on"] == {"libero-spatial": "0-19"}
+    assert make_policy(LIBERO, checkpoint="mmact-nano-spatial", variant="vanilla").spec == spec
+    with pytest.raises(UsageError, match="mmact-nano-spatial comes as vanilla; text-image can be trained here"):
+        make_nano_spatial(LIBERO, variant="text-image")
 
 
 def test_two_arms_have_no_small_trained_one() -> None:
