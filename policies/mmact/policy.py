@@ -27,7 +27,10 @@ HOW_TO_RUN_THE_PUBLISHED = (
 )
 WHAT_STANDS_IN = {
     TINY: f"Policy mmact has no checkpoint: this is {TINY}, which acts at random.",
-    NANO: f"Policy mmact has no checkpoint: this is {NANO}, a small model trained on libero-object (docs/training.md).",
+    NANO: (
+        f"Policy mmact has no checkpoint: this is {NANO}, a small model trained on libero-object (docs/training.md). "
+        f"One of libero-spatial is --policy {NANO_SPATIAL}."
+    ),
 }
 
 

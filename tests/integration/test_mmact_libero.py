@@ -92,12 +92,21 @@ def test_the_same_run_again_gives_the_same_episode(tmp_path: Path, cache: Path) 
     assert results[0].reproducible() == results[1].reproducible()
 
 
-def test_the_small_checkpoint_that_comes_along_solves_tasks(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", "libero-object", "--policy", "mmact"]
-    command += ["--tasks", "0", "--init-states", "20-49", "--episodes", "3", "--out", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("suite", "policy", "name", "episodes"),
+    [
+        ("libero-object", "mmact", "mmact-nano-text-image", "3"),
+        ("libero-spatial", "mmact-nano-spatial", "mmact-nano-spatial-vanilla", "3"),
+    ],
+)
+def test_the_small_checkpoints_that_come_along_solve_tasks(
+    tmp_path: Path, suite: str, policy: str, name: str, episodes: str
+) -> None:
+    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", suite, "--policy", policy]
+    command += ["--tasks", "0", "--init-states", "20-49", "--episodes", episodes, "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "mmact-nano-text-image" in done.stdout
+    assert name in done.stdout
     assert "Not the real thing" not in done.stdout
     assert "success" in {result.outcome for result in read_episodes(tmp_path)[0].values()}
 
