@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mmact_eval.engine.local import EngineArm, EngineOptions, LocalEngine
+from mmact_eval.engine.local.engine import EngineArm, EngineOptions, LocalEngine
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query

@@ -83,8 +83,8 @@ def main() -> None:
 def run(args: argparse.Namespace) -> dict[str, float]:
     """One side: wall-clock seconds for construction and for all episodes, and processor seconds of both together."""
     from mmact_eval.envs.libero import catalog, plugin
+    from mmact_eval.envs.libero.checks.verify import smooth_actions
     from mmact_eval.envs.libero.upstream import load_simulator
-    from mmact_eval.envs.libero.verify import smooth_actions
     from mmact_eval.protocols import Needs
     from mmact_eval.rollout import run_episode
     from mmact_eval.suite import load_suite
@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     if args.side == "harness":
         plugin.prepare_process(0, 1)
     load_simulator()
+    from mmact_eval.envs.libero.checks.reference import UpstreamLoop
     from mmact_eval.envs.libero.env import LiberoEnv  # noqa: F401
-    from mmact_eval.envs.libero.reference import UpstreamLoop
 
     todo = {
         Episode(suite.name, task.name, index, 7): smooth_actions(args.steps, "benchmark", index)

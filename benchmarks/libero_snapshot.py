@@ -3,7 +3,7 @@
     python benchmarks/libero_snapshot.py                 # libero-spatial, first task
     python benchmarks/libero_snapshot.py --suite libero-long --task 2 --steps 400
 
-LIBERO's environment copies the simulation once a control step (`envs/libero/data_copy.py`). The alternatives are
+LIBERO's environment copies the simulation once a control step (`envs/libero/simulation/data_copy.py`). Alternatives:
 MuJoCo's own `mj_copyData`, which its Python bindings lack below 3.4, and `copy.copy`, which makes a new `MjData` each
 time. All run in turns on one scene in one process; printed are milliseconds of processor time per copy and per control
 step with it, the ratio to ours, and the memory that the copy takes.
@@ -43,8 +43,8 @@ def main() -> None:
     import mujoco
     import numpy as np
 
-    from mmact_eval.envs.libero.data_copy import DataCopy
-    from mmact_eval.envs.libero.simulation import Simulation
+    from mmact_eval.envs.libero.simulation.data_copy import DataCopy
+    from mmact_eval.envs.libero.simulation.simulation import Simulation
     from mmact_eval.envs.libero.spec import SETTLE_ACTION
 
     benchmark = str(load_suite(arguments.suite).env_args["benchmark"])

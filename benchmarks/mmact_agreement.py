@@ -23,13 +23,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmact_eval.policies.mmact import load, new_checkpoint, vocabulary
+from mmact_eval.policies.mmact import load
 from mmact_eval.policies.mmact.bins import to_bins
-from mmact_eval.policies.mmact.images import to_pixels
 from mmact_eval.policies.mmact.model import MMACT, Example
+from mmact_eval.policies.mmact.network import vocabulary
+from mmact_eval.policies.mmact.network.images import to_pixels
+from mmact_eval.policies.mmact.network.quantizer import Quantizer
 from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import CHUNK, EMBODIMENTS, Embodiment
-from mmact_eval.policies.mmact.quantizer import Quantizer
+from mmact_eval.policies.mmact.random_weights import new_checkpoint
 
 TOLERANCE = 1e-4
 IMAGE_LENGTH = 1200  # of their prompts for pictures, pads included; long enough for two arms and a state

@@ -20,12 +20,12 @@ import torch
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from mmact_eval.policies.mmact import transformer
+from mmact_eval.policies.mmact.network import transformer
+from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
 from mmact_eval.policies.mmact.training.loop import new_predictor
 from mmact_eval.policies.mmact.training.optimizing import Stepper
 from mmact_eval.policies.mmact.training.pipeline import model_config
 from mmact_eval.policies.mmact.training.settings import read_settings
-from mmact_eval.policies.mmact.vocabulary import Vocabulary
 
 NANO = Path(__file__).parents[1] / "policies" / "mmact" / "training" / "nano.yaml"
 TEXT, LENGTH, BLOCK = 758, 155, 56

@@ -5,7 +5,7 @@
 
 CHECKOUT is a clone of github.com/Physical-Intelligence/openpi: its server's file and its client package are loaded
 from there and run by this interpreter (or by PYTHON). PYTHON is an interpreter with the package openpi-client
-(tests/integration/test_remote_peers.py makes one); with it alone, openpi's side is a server of ours on its codec.
+(tests/integration/remote/test_remote_peers.py makes one); with it alone, openpi's side is our server on its codec.
 Without either only our own ends are measured. All servers run on this machine, and a request is LIBERO's: two 224×224
 images, eight numbers, a prompt. The rows take turns, so that a noisy machine is noisy for all.
 """
@@ -28,13 +28,14 @@ import numpy as np
 import websockets.sync.client
 
 from mmact_eval import registry
-from mmact_eval.policies.remote import openpi, vla_eval
-from mmact_eval.policies.remote.codec import pack, unpack
+from mmact_eval.policies.remote.openpi import client as openpi
+from mmact_eval.policies.remote.vla_eval import client as vla_eval
+from mmact_eval.policies.remote.wire.codec import pack, unpack
 from mmact_eval.protocols import Policy
 from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
 
-PEERS = Path(__file__).parents[1] / "tests" / "integration"
+PEERS = Path(__file__).parents[1] / "tests" / "helpers"
 SUITE = "libero-object"
 
 

@@ -58,7 +58,7 @@ def make_runs(folder: Path, episodes: int, arms: int, tasks: int, queries: int) 
 
 def measure(runs: list[Path], wanted: str, out: Path) -> dict[str, float]:
     """Make one report in this process."""
-    from mmact_eval.reporting import read_report, write_reports
+    from mmact_eval.results.reporting import read_report, write_reports
 
     start, start_cpu = time.perf_counter(), time.process_time()
     report = read_report(runs)

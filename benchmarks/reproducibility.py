@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmact_eval.runs.folder import read_episodes
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.store import read_episodes
 from mmact_eval.types import Episode, PolicyOutput, Query, derive_seed
 
 CHUNK = 5
@@ -104,7 +104,7 @@ def _lines(out: Path) -> int:
 
 def _workers(pid: int) -> list[int]:
     answer = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=False)
-    return [int(line.split()[0]) for line in answer.stdout.splitlines() if "mmact_eval.engine.worker" in line]
+    return [int(line.split()[0]) for line in answer.stdout.splitlines() if "mmact_eval.engine.local.worker" in line]
 
 
 def _wait(until: Callable[[], bool], seconds: float = 300) -> None:

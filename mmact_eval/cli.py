@@ -13,9 +13,9 @@ from importlib.metadata import entry_points
 import click
 
 from mmact_eval import __version__
-from mmact_eval.console import prepare_streams, silence_output
 from mmact_eval.errors import MmactEvalError, Stopped, UsageError, did_you_mean
-from mmact_eval.user_folders import ensure_home
+from mmact_eval.machine.console import prepare_streams, silence_output
+from mmact_eval.machine.user_folders import ensure_home
 
 _COMMANDS = {
     "run": "Evaluate a policy on a suite.",
@@ -33,6 +33,8 @@ _COMMANDS = {
     "doctor": "Check what works on this machine and say what to do.",
     "setup": "Bring what an environment needs and pip cannot install.",
 }
+
+_FOLDERS = dict.fromkeys(("probe", "recheck", "verify", "doctor"), "checks.")
 
 _CANNOT_HOLD = (errno.ENOSPC, errno.EDQUOT)
 """A full disk, wherever it is met: the log that the output goes to may lie on it."""
@@ -58,7 +60,8 @@ class _Commands(click.Group):
             return added
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"mmact_eval.commands.{cmd_name}").command
+        module = importlib.import_module(f"mmact_eval.commands.{_FOLDERS.get(cmd_name, '')}{cmd_name}")
+        command: click.Command = module.command
         return command
 
     def resolve_command(

@@ -1,6 +1,6 @@
 """A suite: a named list of tasks with the protocol they are evaluated under.
 
-Suites are YAML files, from the package (``suites/``) or from a path; see `mmact_eval.suite_file` for reading them.
+Suites are YAML files, from the package (``suites/``) or from a path; `mmact_eval.config.suite_file` reads them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Strict(BaseModel):
 
 
 class Disturbance(_Strict):
-    """Something that happens to the scene in the middle of an episode (see `mmact_eval.disturbance`).
+    """Something that happens to the scene in the middle of an episode (see `mmact_eval.transforms.disturbance`).
 
     Attributes:
         metres: how far the object that the task is about is displaced, horizontally.
@@ -115,13 +115,13 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
     Raises:
         UsageError: no such suite, or something in it is wrong; a line for each error, with file, line and field.
     """
-    from mmact_eval import suite_file
+    from mmact_eval.config import suite_file
 
     return suite_file.load(name_or_path, overrides)
 
 
 def list_suites() -> list[Suite]:
     """The suites of the package, by environment; those that vary another suite come after the originals."""
-    from mmact_eval import suite_file
+    from mmact_eval.config import suite_file
 
     return suite_file.load_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmact_eval.errors import UsageError
-from mmact_eval.whole_file import write_whole
+from mmact_eval.machine.whole_file import write_whole
 
 
 def write_text(folder: Path, name: str, text: str) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from mmact_eval.pairing import Pairing
-from mmact_eval.published import PublishedResult
-from mmact_eval.published_physics import physics_of
-from mmact_eval.published_table import PublishedRow
-from mmact_eval.repeats import Repeated
-from mmact_eval.report_data import Report, SuiteReport
-from mmact_eval.summary import Row
+from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.published.beside import PublishedRow
+from mmact_eval.results.published.physics import physics_of
+from mmact_eval.results.published.rows import PublishedResult
+from mmact_eval.results.repeats import Repeated
+from mmact_eval.results.report_data import Report, SuiteReport
+from mmact_eval.results.summary import Row
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Between a number and its unit, so that a narrow table does not part them."""

@@ -53,10 +53,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmact_eval.pairing import Pairing
-from mmact_eval.report_data import ArmRun, Report
 from mmact_eval.reports._files import write_text
-from mmact_eval.summary import Row
+from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.report_data import ArmRun, Report
+from mmact_eval.results.summary import Row
 
 
 def write(report: Report, out: Path) -> list[Path]:

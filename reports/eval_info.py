@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmact_eval.report_data import ArmRun, Report
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.report_data import ArmRun, Report
 from mmact_eval.types import EpisodeResult
 
 

@@ -11,10 +11,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mmact_eval.pairing import Pairing
-from mmact_eval.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.reports._files import write_text
-from mmact_eval.summary import without_nan
+from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
+from mmact_eval.results.summary import without_nan
 
 VERSION = 1
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mmact_eval.published_table import PublishedTable
-from mmact_eval.report_data import Report, SuiteReport
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
-from mmact_eval.summary import Row
+from mmact_eval.results.published.beside import PublishedTable
+from mmact_eval.results.report_data import Report, SuiteReport
+from mmact_eval.results.summary import Row
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

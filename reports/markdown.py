@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mmact_eval.published import KINDS
-from mmact_eval.published_physics import NOT_STATED
-from mmact_eval.published_table import PublishedTable
-from mmact_eval.repeats import Repeats
-from mmact_eval.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.reports._markdown_table import bold, cell, pairs, table
-from mmact_eval.summary import Row, Summary
+from mmact_eval.results.published.beside import PublishedTable
+from mmact_eval.results.published.physics import NOT_STATED
+from mmact_eval.results.published.rows import KINDS
+from mmact_eval.results.repeats import Repeats
+from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
+from mmact_eval.results.summary import Row, Summary
 
 _MAX_MESSAGE = 300
 

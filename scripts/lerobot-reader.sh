@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Reads our data sets with the lerobot library: installs it into build/lerobot (it wants other versions of torch and
-# numpy than a simulator does) and runs tests/integration/test_lerobot_reader.py with the Python given or `python3`.
+# numpy than a simulator does) and runs tests/integration/recording/test_lerobot_reader.py with the Python given or `python3`.
 # Decoding videos needs FFmpeg's shared libraries: apt-get install ffmpeg
 # Usage: scripts/lerobot-reader.sh [PYTHON]
 #   LEROBOT=0.4.4      which version; 0.5 and later need Python 3.12
@@ -22,4 +22,4 @@ if [[ -n ${TORCH:-} ]]; then
 else
     "${pip[@]}" "$lerobot"
 fi
-MMACT_EVAL_LEROBOT_PYTHON=$PWD/$venv/bin/python "$python" -m pytest -m slow tests/integration/test_lerobot_reader.py
+MMACT_EVAL_LEROBOT_PYTHON=$PWD/$venv/bin/python "$python" -m pytest -m slow tests/integration/recording/test_lerobot_reader.py

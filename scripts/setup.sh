@@ -20,7 +20,7 @@ can_load() { "$base_python" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$
 # can_render: whether OSMesa is there, or a device EGL can render on.
 can_render() {
     # -I: not with the script's folder in the path, whose types.py would hide Python's own.
-    "$base_python" -I -S "$root/mmact_eval/gl_probe.py" 2>/dev/null | "$base_python" -c '
+    "$base_python" -I -S "$root/mmact_eval/machine/gl_probe.py" 2>/dev/null | "$base_python" -c '
 import json, sys
 found = json.load(sys.stdin)
 sys.exit(not (found["osmesa"] or any(d["works"] and d["kind"] != "other" for d in found["egl"])))' 2>/dev/null

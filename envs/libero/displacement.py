@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.envs.libero.scene import ROBOT_PREFIXES
+from mmact_eval.envs.libero.simulation.scene import ROBOT_PREFIXES
 
 _DIRECTIONS = 8
 """So many directions are tried, evenly spaced around the circle, the first of them drawn."""

@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.envs.libero.angles import axis_angle
 from mmact_eval.envs.libero.catalog import LiberoTask
-from mmact_eval.envs.libero.seeding import SceneDrawer
-from mmact_eval.envs.libero.settled import free_objects, not_at_rest
-from mmact_eval.envs.libero.simulation import Simulation
+from mmact_eval.envs.libero.checks.settled import free_objects, not_at_rest
+from mmact_eval.envs.libero.simulation.angles import axis_angle
+from mmact_eval.envs.libero.simulation.seeding import SceneDrawer
+from mmact_eval.envs.libero.simulation.simulation import Simulation
 from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, STATE_LIMITS, env_spec
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.lazy_images import LastLook, LazyImages
@@ -200,7 +200,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
 
     def _privileged(self) -> dict[str, Any]:
         if self._scene_reader is None:
-            from mmact_eval.envs.libero.scene import SceneReader
+            from mmact_eval.envs.libero.simulation.scene import SceneReader
 
             self._scene_reader = SceneReader(self.simulation.problem)
         scene: dict[str, Any] = self._scene_reader.read()

@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Literal, get_args
 
 from mmact_eval.errors import UsageError
-from mmact_eval.mujoco_family import PICTURES_CHANGED_FROM, mujoco_family
+from mmact_eval.machine.mujoco_family import PICTURES_CHANGED_FROM, mujoco_family
 from mmact_eval.specs import Physics
 
 INSTALL = "pip install 'mujoco>=3.2.3,<3.4'"

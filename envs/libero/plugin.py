@@ -17,9 +17,9 @@ from mmact_eval.types import Episode
 
 if TYPE_CHECKING:
     from mmact_eval.check import Check
+    from mmact_eval.envs.libero.checks.settle_check import SettleRow
+    from mmact_eval.envs.libero.checks.verify import VerifyRow
     from mmact_eval.envs.libero.env import LiberoEnv
-    from mmact_eval.envs.libero.settle_check import SettleRow
-    from mmact_eval.envs.libero.verify import VerifyRow
 
 
 class LiberoPlugin:
@@ -66,7 +66,7 @@ class LiberoPlugin:
         Raises:
             UsageError: no backend works here, or LIBERO cannot be imported.
         """
-        from mmact_eval.gl import choose_gl
+        from mmact_eval.machine.gl import choose_gl
 
         chosen = choose_gl(worker)
         cores = len(os.sched_getaffinity(0)) // max(1, workers)
@@ -104,20 +104,20 @@ class LiberoPlugin:
 
     def examine(self, deep: bool) -> Iterator[Check]:
         """What `mmact-eval doctor` says about LIBERO."""
-        from mmact_eval.envs.libero.examine import examine
+        from mmact_eval.envs.libero.checks.examine import examine
 
         return examine(self.requires, deep)
 
     def verify(self, suite: Suite, tasks: Sequence[Task], *, episodes: int = 2, steps: int = 20) -> Iterator[VerifyRow]:
-        """Compare this environment with the upstream loop, bit by bit; see `mmact_eval.envs.libero.verify`."""
-        from mmact_eval.envs.libero.verify import verify_task
+        """Compare this environment with the upstream loop, bit by bit; see `mmact_eval.envs.libero.checks.verify`."""
+        from mmact_eval.envs.libero.checks.verify import verify_task
 
         for task in tasks:
             yield from verify_task(self, suite, task, episodes=episodes, steps=steps)
 
     def settle(self, suite: Suite, tasks: Sequence[Task]) -> Iterator[SettleRow]:
-        """Compare where objects come to rest with the published physics; see `mmact_eval.envs.libero.settle_check`."""
-        from mmact_eval.envs.libero.settle_check import check_task
+        """Compare where objects come to rest with the published physics; see `checks.settle_check`."""
+        from mmact_eval.envs.libero.checks.settle_check import check_task
 
         for task in tasks:
             yield from check_task(self, suite, task)

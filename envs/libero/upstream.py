@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from mmact_eval import user_folders
 from mmact_eval.errors import UsageError
+from mmact_eval.machine import user_folders
 
 INSTALL = 'pip install "mmact-eval[libero]"'
 

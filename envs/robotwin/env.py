@@ -9,12 +9,13 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.envs.robotwin import installation, seeds
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.catalog import EPISODES, NEEDS_EXPERT, STEP_LIMITS
 from mmact_eval.envs.robotwin.client import Simulator
+from mmact_eval.envs.robotwin.install import installation
+from mmact_eval.envs.robotwin.install.vulkan import Driver
+from mmact_eval.envs.robotwin.seeds import manifest as seeds
 from mmact_eval.envs.robotwin.spec import camera_type, env_spec
-from mmact_eval.envs.robotwin.vulkan import Driver
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.lazy_images import LastLook, LazyImages
 from mmact_eval.protocols import Needs, Task

@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mmact_eval.envs.robotwin import catalog, installation, search, seeds, vulkan
+from mmact_eval.envs.robotwin import catalog
 from mmact_eval.envs.robotwin.args import RobotwinArgs
+from mmact_eval.envs.robotwin.install import installation, vulkan
+from mmact_eval.envs.robotwin.seeds import manifest as seeds
+from mmact_eval.envs.robotwin.seeds import search
 from mmact_eval.envs.robotwin.spec import camera_type, env_spec
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import Needs, Task
@@ -155,7 +158,7 @@ class RobotwinPlugin:
         Raises:
             UsageError: something cannot be brought.
         """
-        from mmact_eval.envs.robotwin.setup import set_up
+        from mmact_eval.envs.robotwin.install.setup import set_up
 
         set_up(say)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from mmact_eval.envs.robotwin import installation
 from mmact_eval.envs.robotwin.args import RobotwinArgs
+from mmact_eval.envs.robotwin.install import installation
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.specs import ActionSpec, EnvSpec, StateSpec
 from mmact_eval.suite import Suite

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmact_eval.commands._options import (
+from mmact_eval.commands.common.options import (
     engine_options,
     parse_assignments,
     pick_options,
@@ -17,7 +17,7 @@ from mmact_eval.commands._options import (
 from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
-    from mmact_eval.report_data import Report
+    from mmact_eval.results.report_data import Report
     from mmact_eval.studies.execute import ArmOutcome
 
 
@@ -114,7 +114,7 @@ def _published_model(against: str | None) -> str | None:
 
 def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: list[str]) -> int:
     """Print the tables and where things are; the exit code says whether all arms came to results."""
-    from mmact_eval.terminal_table import text_table
+    from mmact_eval.results.terminal_table import text_table
 
     with written_reports(report, folder, formats):
         for arm in report.runs:

@@ -11,9 +11,9 @@ import click
 from mmact_eval.errors import MmactEvalError, UsageError
 
 if TYPE_CHECKING:
-    from mmact_eval.pairing import Pairing
-    from mmact_eval.report_data import SuiteReport
-    from mmact_eval.verdict import Verdict
+    from mmact_eval.results.pairing import Pairing
+    from mmact_eval.results.report_data import SuiteReport
+    from mmact_eval.results.verdict import Verdict
 
 USAGE_EXIT_CODE = 4
 
@@ -65,9 +65,9 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     An episode is the same scene in both, so only episodes that one run solves and the other does not tell anything.
     Errors are counted twice, left out and as not solved, and the worse verdict counts.
     """
-    from mmact_eval.arm_names import split_name
-    from mmact_eval.reporting import read_report
-    from mmact_eval.verdict import judge
+    from mmact_eval.results.arms.names import split_name
+    from mmact_eval.results.reporting import read_report
+    from mmact_eval.results.verdict import judge
 
     try:
         names, folders = zip(*(split_name(text) for text in (run_a, run_b)), strict=True)

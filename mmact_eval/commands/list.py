@@ -50,7 +50,7 @@ def suites() -> None:
 def tasks(suite_name: str) -> None:
     """The tasks of a suite, with their numbers."""
     from mmact_eval import registry
-    from mmact_eval.plan import suite_tasks
+    from mmact_eval.runs.episodes import suite_tasks
     from mmact_eval.suite import load_suite
 
     suite = load_suite(suite_name)

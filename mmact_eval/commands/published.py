@@ -25,8 +25,8 @@ Each line says who measured it and how. Numbers in one table need not be compara
 def command(suite: str | None, model: str | None, as_csv: bool) -> int:
     """List published results with their sources, episodes and protocols."""
     from mmact_eval.errors import UsageError
-    from mmact_eval.published import load, select
-    from mmact_eval.published_physics import NOT_STATED
+    from mmact_eval.results.published.physics import NOT_STATED
+    from mmact_eval.results.published.rows import load, select
     from mmact_eval.suite import load_suite
 
     everything = load()

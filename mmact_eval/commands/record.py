@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmact_eval.commands._options import parse_assignments, request_from, run_options, stop_on_sigterm
+from mmact_eval.commands.common.options import parse_assignments, request_from, run_options, stop_on_sigterm
 from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def command(
 
 def _tell(outcome: RecordOutcome) -> int:
     """Print the table and what became of it; the exit code says whether there is something to learn from."""
-    from mmact_eval import reporting
-    from mmact_eval.terminal_table import text_table
+    from mmact_eval.results import reporting
+    from mmact_eval.results.terminal_table import text_table
 
     run = outcome.run
     click.echo(text_table(reporting.summarize_folder(run.folder)))

@@ -42,10 +42,10 @@ def command(
 
     Success rates with exact intervals, errors apart, arms compared on the same episodes, latency, versions.
     """
-    from mmact_eval import reporting
-    from mmact_eval.arm_names import split_name
-    from mmact_eval.published_table import table_beside
-    from mmact_eval.terminal_table import text_table
+    from mmact_eval.results import reporting
+    from mmact_eval.results.arms.names import split_name
+    from mmact_eval.results.published.beside import table_beside
+    from mmact_eval.results.terminal_table import text_table
 
     names, folders = zip(*(split_name(text) for text in runs), strict=True)
     if out is None and len(folders) > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmact_eval.commands._options import (
+from mmact_eval.commands.common.options import (
     pick_options,
     request_from,
     run_options,
@@ -17,8 +17,8 @@ from mmact_eval.commands._options import (
 from mmact_eval.errors import RunAborted, Stopped
 
 if TYPE_CHECKING:
-    from mmact_eval.report_data import Report
-    from mmact_eval.runner import RunOutcome
+    from mmact_eval.results.report_data import Report
+    from mmact_eval.runs.runner import RunOutcome
 
 
 @click.command(
@@ -38,7 +38,7 @@ missing or the run stopped early, 2 something asked for does not exist or does n
               help="Which episodes to keep a video of.")  # fmt: skip
 def command(out: Path | None, video: Any, plan_reference: str | None, **given: Any) -> int:
     """Evaluate a policy on a suite."""
-    from mmact_eval.runner import execute
+    from mmact_eval.runs.runner import execute
 
     stop_on_sigterm()
     request = request_from(given, out=out, video=video, plan_reference=plan_reference)
@@ -50,7 +50,7 @@ def command(out: Path | None, video: Any, plan_reference: str | None, **given: A
 
 def _tell(outcome: RunOutcome) -> int:
     """Print the table and where things are; the exit code says whether every episode came to a result."""
-    from mmact_eval import reporting
+    from mmact_eval.results import reporting
 
     report = reporting.read_report([outcome.folder])
     with written_reports(report, outcome.folder, ["csv", "markdown"]):
@@ -67,7 +67,7 @@ def _tell(outcome: RunOutcome) -> int:
 
 def _show(report: Report, outcome: RunOutcome) -> None:
     """Print the table, and what is to be known beside it."""
-    from mmact_eval.terminal_table import text_table
+    from mmact_eval.results.terminal_table import text_table
 
     click.echo(text_table(report.runs[0].summary))
     for remark in outcome.remarks:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmact_eval.commands._options import parse_assignments
+from mmact_eval.commands.common.options import parse_assignments
 from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _made_of(made: MadePolicy) -> dict[str, dict[str, str]]:
 
     An argument that names a file or folder counts by its content: on another machine it may lie elsewhere.
     """
-    from mmact_eval import provenance
     from mmact_eval.policy_output import json_data
+    from mmact_eval.runs import fingerprint as provenance
 
     by_content = {key.partition(".")[0].partition("[")[0] for key in made.paths}
     by_content |= set(getattr(made.policy, "pinned_args", ()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from mmact_eval.engine.batcher import PolicyBatcher
 from mmact_eval.engine.error_watch import ErrorWatch
-from mmact_eval.engine.messages import ArmConfig, World
+from mmact_eval.engine.local.messages import ArmConfig, World
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.engine.scheduler import Job
 from mmact_eval.errors import MmactEvalError

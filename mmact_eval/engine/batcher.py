@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from itertools import islice
 from types import FrameType
 
-from mmact_eval import policy_calls
+from mmact_eval.engine.local.messages import Answer
 from mmact_eval.engine.log_file import LogFile
-from mmact_eval.engine.messages import Answer
 from mmact_eval.engine.running_clock import running_seconds
 from mmact_eval.errors import PolicyContractError, PolicyFailure, RunAborted
 from mmact_eval.policy_output import plain_output
 from mmact_eval.protocols import Policy
+from mmact_eval.rollout import policy_calls
 from mmact_eval.types import Episode, PolicyOutput, Query
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-from mmact_eval.engine.messages import Building, Built, World
+from mmact_eval.engine.local.messages import Building, Built, World
 from mmact_eval.engine.scheduler import Place
 from mmact_eval.protocols import Env, EnvPlugin
 

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from mmact_eval.plan import in_turns
+from mmact_eval.runs.episodes import in_turns
 from mmact_eval.types import Episode
 
 Place = tuple[int, str]

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmact_eval import user_folders
 from mmact_eval.errors import UsageError
+from mmact_eval.machine import user_folders
 
 _REMEMBERED_FROM = 16 * 2**20
 _READ_UP_TO = 200 * 2**30

@@ -14,8 +14,8 @@ from mmact_eval.identity.named_paths import named_paths
 from mmact_eval.identity.policy_files import PolicyFiles
 from mmact_eval.identity.workspace import Workspace
 from mmact_eval.protocols import Policy
+from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query
-from mmact_eval.wrapped_policy import WrappedPolicy
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.action_tally import far_beyond
 from mmact_eval.probe.asking import Answers
 from mmact_eval.probe.dimensions import GRIPPER, Dimension, dimensions
 from mmact_eval.probe.finding import Finding
+from mmact_eval.rollout.action_tally import far_beyond
 from mmact_eval.specs import ActionSpec, PolicySpec
 
 GROUP = "answers"

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval import provenance, registry, user_folders
-from mmact_eval.episode_files import episode_stem
+from mmact_eval import registry
 from mmact_eval.errors import UsageError
-from mmact_eval.plan import select_tasks, suite_tasks
+from mmact_eval.machine import user_folders
+from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.probe import reference
 from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference
 from mmact_eval.protocols import Env
-from mmact_eval.runner import Extension, RunRequest, execute
+from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.runs.episodes import select_tasks, suite_tasks
+from mmact_eval.runs.runner import Extension, RunRequest, execute
 from mmact_eval.specs import ActionSpec, EnvSpec
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 

@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmact_eval.errors import RunAborted
-from mmact_eval.recording import statistics
+from mmact_eval.recording import column_statistics as statistics
 from mmact_eval.recording.layout import SUBGOAL, SUBTASK, SUBTASK_INDEX, Layout, image_column, whole
 from mmact_eval.recording.origin import OURS, PREFIX
 from mmact_eval.recording.staging import Staged

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.video_encoder import Image, encode
+from mmact_eval.observers.video_encoder import Image, encode
 
 _CRF = 18
 """H.264's constant quality, 0 (lossless) to 51; at 18 people see no difference."""

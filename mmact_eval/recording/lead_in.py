@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from mmact_eval import policy_calls
 from mmact_eval.errors import UsageError
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
 from mmact_eval.recording.perturbed import BEFORE
-from mmact_eval.rollout import effective_replan
+from mmact_eval.rollout import effective_replan, policy_calls
 from mmact_eval.suite import Protocol
+from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query
-from mmact_eval.wrapped_policy import WrappedPolicy
 
 
 @dataclass(frozen=True)

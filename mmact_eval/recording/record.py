@@ -18,18 +18,18 @@ from typing import Any
 
 from mmact_eval import registry
 from mmact_eval.errors import UsageError
-from mmact_eval.plan import suite_tasks
+from mmact_eval.observers.video_encoder import require_encoder
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Policy
 from mmact_eval.recording.layout import ImageFormat, Layout
 from mmact_eval.recording.lead_in import LeadIn, LedIn
 from mmact_eval.recording.perturbed import Perturbed
 from mmact_eval.recording.recorder import ARTIFACT, DemonstrationRecorder
-from mmact_eval.runner import Extension, RunOutcome, RunRequest, execute
+from mmact_eval.runs.episodes import suite_tasks
+from mmact_eval.runs.folder import RunFolder, read_episodes
+from mmact_eval.runs.runner import Extension, RunOutcome, RunRequest, execute
 from mmact_eval.specs import EnvSpec
-from mmact_eval.store import RunFolder, read_episodes
 from mmact_eval.types import EpisodeResult
-from mmact_eval.video_encoder import require_encoder
 
 RUN = "run"
 STAGING = "demonstrations"

@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mmact_eval.episode_files import episode_stem
 from mmact_eval.errors import RunFolderError
+from mmact_eval.machine.whole_file import to_disk
+from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.recording import images
 from mmact_eval.recording.layout import ACTION, IMAGE_AGE, INTENDED_ACTION, SUBTASK, Frame, Layout, Vector, image_column
 from mmact_eval.recording.pictures import count_frames
 from mmact_eval.types import Episode, EpisodeResult
-from mmact_eval.whole_file import to_disk
 
 FRAMES = "frames.parquet"
 EPISODE = "episode.json"

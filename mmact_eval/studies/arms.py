@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmact_eval import provenance, suite_file
+from mmact_eval.config import suite_file
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError, did_you_mean
+from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import plain_data
-from mmact_eval.runner import Extension, RunRequest
+from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.runs.runner import Extension, RunRequest
 from mmact_eval.studies.study_file import StudyArm, StudyFile
 from mmact_eval.suite import Suite
 from mmact_eval.transforms import transformed
-from mmact_eval.video import VideoMode
 
 
 @dataclass(frozen=True)

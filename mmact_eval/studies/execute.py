@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mmact_eval.errors import MmactEvalError, UsageError
-from mmact_eval.runner import RunOutcome, RunRequest, execute_together, same_policy
-from mmact_eval.store import read_episodes
+from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.runner import RunOutcome, RunRequest, execute_together, same_policy
 from mmact_eval.studies.arms import Arm, Plan
 from mmact_eval.studies.study_folder import StudyFolder
 from mmact_eval.studies.until_decided import ALPHA, TURN, ArmWatch

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from mmact_eval import disturbance, reporting
 from mmact_eval.errors import RunAborted
-from mmact_eval.report_data import Report
+from mmact_eval.results import reporting
+from mmact_eval.results.report_data import Report
 from mmact_eval.studies.arms import Plan
 from mmact_eval.studies.execute import ArmOutcome
 from mmact_eval.studies.repeated import repeats_of
 from mmact_eval.studies.study_folder import StudyFolder
 from mmact_eval.suite import Suite
+from mmact_eval.transforms import disturbance
 
 
 def study_report(plan: Plan, outcomes: Sequence[ArmOutcome], against: str | None = None) -> Report:
@@ -38,7 +39,7 @@ def study_report(plan: Plan, outcomes: Sequence[ArmOutcome], against: str | None
     names = [f"{arm.label} (baseline)" if arm.name == baseline else arm.label for arm in arms]
     report = reporting.read_report([plan.folder / arm.name for arm in arms], names, plan.allow)
     if against is not None:
-        from mmact_eval.published_table import table_beside
+        from mmact_eval.results.published.beside import table_beside
 
         report = replace(report, published=table_beside(report.suites, against or None))
     study = plan.file.study

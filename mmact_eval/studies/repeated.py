@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mmact_eval.repeats import Repeats, over_repeats
+from mmact_eval.results.repeats import Repeats, over_repeats
 from mmact_eval.studies.study_file import StudyArm, StudyFile
 
 

@@ -10,11 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from mmact_eval.config.suite_file import canonical, is_path
+from mmact_eval.config.yaml_file import Document, Loc, read
 from mmact_eval.errors import UsageError, did_you_mean
+from mmact_eval.machine.user_folders import expanded
 from mmact_eval.studies.study import Overrides, Study
-from mmact_eval.suite_file import canonical, is_path
-from mmact_eval.user_folders import expanded
-from mmact_eval.yaml_file import Document, Loc, read
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mmact_eval import provenance
 from mmact_eval.errors import RunFolderError
-from mmact_eval.store import read_episodes
+from mmact_eval.machine.whole_file import write_whole
+from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.runs.folder import read_episodes
 from mmact_eval.studies.arms import Arm, Plan
-from mmact_eval.whole_file import write_whole
 
 _NAME = "study.json"
 

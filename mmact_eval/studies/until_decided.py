@@ -1,6 +1,6 @@
 """Stopping an arm as soon as it is clear that it differs from the baseline.
 
-Anytime-valid (see `mmact_eval.stats_sequential`): with the level split evenly over the study's arms, the probability
+Anytime-valid (`mmact_eval.statistics.sequential`): with the level split evenly over the study's arms, the probability
 that *any* arm that does not differ from the baseline is ever called better or worse is at most 5 %, however often one
 looks.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmact_eval.plan import in_turns
-from mmact_eval.stats_sequential import SequentialComparison, Verdict
+from mmact_eval.runs.episodes import in_turns
+from mmact_eval.statistics.sequential import SequentialComparison, Verdict
 from mmact_eval.types import Episode, EpisodeResult
 
 ALPHA = 0.05

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from mmact_eval import protocols, suite
-from mmact_eval.wrapped_policy import WrappedPolicy
+from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 
 
 class Settings(BaseModel):

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmact_eval import policy_calls, suite
+from mmact_eval import suite
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import Policy
+from mmact_eval.rollout import policy_calls
 from mmact_eval.transforms.base import Settings, TransformedPolicy
 from mmact_eval.types import PolicyOutput, Query
 

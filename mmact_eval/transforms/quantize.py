@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from mmact_eval import policy_calls, suite
+from mmact_eval import suite
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
+from mmact_eval.rollout import policy_calls
 from mmact_eval.specs import ActionSpec
 from mmact_eval.suite import Count
 from mmact_eval.transforms.base import Settings, TransformedPolicy

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from mmact_eval import policy_calls, suite
+from mmact_eval import suite
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
+from mmact_eval.rollout import policy_calls
 from mmact_eval.suite import Count
 from mmact_eval.transforms.base import Settings, TransformedPolicy
 from mmact_eval.types import PolicyOutput, Query

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.expert.articulation import joints_of, openness
-from mmact_eval.policies.expert.knob import Knob
-from mmact_eval.policies.expert.motion import Command
-from mmact_eval.policies.expert.open_close import OpenClose
-from mmact_eval.policies.expert.put import Put
+from mmact_eval.policies.expert.moving.motion import Command
+from mmact_eval.policies.expert.skills.articulation import joints_of, openness
+from mmact_eval.policies.expert.skills.knob import Knob
+from mmact_eval.policies.expert.skills.open_close import OpenClose
+from mmact_eval.policies.expert.skills.put import Put
 from mmact_eval.policies.expert.world import Predicate, World
 
 _OPEN_ENOUGH = 0.6

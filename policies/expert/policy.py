@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmact_eval.errors import UsageError, did_you_mean
-from mmact_eval.policies.expert.motion import CLOSE, OPEN, Command, plan_chunk
+from mmact_eval.policies.expert.moving.motion import CLOSE, OPEN, Command, plan_chunk
 from mmact_eval.policies.expert.plan import Plan
 from mmact_eval.policies.expert.world import World
 from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec

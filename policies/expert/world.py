@@ -100,7 +100,7 @@ class World:
     """One moment of the scene.
 
     Args:
-        scene: what `mmact_eval.envs.libero.scene.SceneReader.read` returns.
+        scene: what `mmact_eval.envs.libero.simulation.scene.SceneReader.read` returns.
         steady: whether things are to be held alike in scenes that are alike.
 
     Raises:

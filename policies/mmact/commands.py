@@ -36,7 +36,7 @@ def new_checkpoint(size: str, dtype: str, seed: int, out: Path) -> int:
     from mmact_eval.policies.mmact import require_packages
 
     require_packages()
-    from mmact_eval.policies.mmact.new_checkpoint import write_checkpoint
+    from mmact_eval.policies.mmact.random_weights.new_checkpoint import write_checkpoint
 
     if not 0 <= seed < 2**32:
         raise UsageError(f"--seed must be a number from 0 to {2**32 - 1}, got {seed}.")

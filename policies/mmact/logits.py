@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mmact_eval.policies.mmact.decoding import UNKNOWN
+from mmact_eval.policies.mmact.network.decoding import UNKNOWN
+from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.packing import Batch
-from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
 
 
 def unknown_block(batch: Batch) -> Tensor:

@@ -11,18 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact import images
 from mmact_eval.policies.mmact.bins import from_bins
-from mmact_eval.policies.mmact.config import ModelConfig
-from mmact_eval.policies.mmact.decoding import Generators, fill_codes, fill_text
 from mmact_eval.policies.mmact.logits import code_logits, guided, text_logits, unknown_block
+from mmact_eval.policies.mmact.network import images
+from mmact_eval.policies.mmact.network.config import ModelConfig
+from mmact_eval.policies.mmact.network.decoding import Generators, fill_codes, fill_text
+from mmact_eval.policies.mmact.network.quantizer import Quantizer
+from mmact_eval.policies.mmact.network.schedule import compounding, fading
+from mmact_eval.policies.mmact.network.tokenizer import TextTokenizer
+from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.mmact.network.vocabulary import MASK
 from mmact_eval.policies.mmact.packing import Batch, PadMask, pack
 from mmact_eval.policies.mmact.prompts import CHUNK, Prompt, PromptBuilder
-from mmact_eval.policies.mmact.quantizer import Quantizer
-from mmact_eval.policies.mmact.schedule import compounding, fading
-from mmact_eval.policies.mmact.tokenizer import TextTokenizer
-from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.vocabulary import MASK
 
 TEXT_TOKENS = 256  # length of a generated text
 TEXT_STEPS = 64

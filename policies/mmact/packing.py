@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmact_eval.policies.mmact.network.vocabulary import MASK, PAD
 from mmact_eval.policies.mmact.prompts import Prompt
-from mmact_eval.policies.mmact.vocabulary import MASK, PAD
 
 PadMask = Literal["bool", "additive"]
 PAD_MASKS: tuple[PadMask, ...] = ("bool", "additive")

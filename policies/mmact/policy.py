@@ -12,13 +12,13 @@ from mmact_eval.errors import UsageError
 from mmact_eval.identity.content_hash import content_hash
 from mmact_eval.policies.mmact import QUANTIZER, load, require_packages
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for
-from mmact_eval.policies.mmact.nano import NANO, NANO_SPATIAL, NANOS, nano_checkpoint, nano_version
 from mmact_eval.policies.mmact.options import PUBLISHED, Options, read_options
-from mmact_eval.policies.mmact.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
+from mmact_eval.policies.mmact.own.nano import NANO, NANO_SPATIAL, NANOS, nano_checkpoint, nano_version
+from mmact_eval.policies.mmact.own.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
-from mmact_eval.policies.mmact.tiny import TINY, tiny_checkpoint
+from mmact_eval.policies.mmact.random_weights.tiny import TINY, tiny_checkpoint
+from mmact_eval.results.trained_on import TRAINED_ON
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.trained_on import TRAINED_ON
 
 if TYPE_CHECKING:
     from mmact_eval.policies.mmact.acting import MmactPolicy
@@ -98,8 +98,8 @@ def make_policy(
     adapter = adapter_for(env_spec, options.state_mode)
     weights, images = _texts(checkpoint=checkpoint, quantizer=quantizer, device=device, dtype=dtype)[:2]
     require_packages()
-    from mmact_eval.policies.mmact import checkpoint as checkpoints
     from mmact_eval.policies.mmact.acting import MmactPolicy
+    from mmact_eval.policies.mmact.network import checkpoint as checkpoints
 
     own_images: Path | None  # an image tokenizer beside the model
     if not weights:

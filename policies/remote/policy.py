@@ -8,9 +8,9 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from mmact_eval.errors import PolicyFailure, RunAborted, SomeQueriesFailed, UsageError
-from mmact_eval.policies.remote.background import BackgroundLoop
-from mmact_eval.policies.remote.codec import WireError
+from mmact_eval.policies.remote.links.background import BackgroundLoop
 from mmact_eval.policies.remote.pool import Refused, RemoteFailure
+from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.specs import PolicySpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, PolicyOutput, Query

@@ -8,9 +8,9 @@ from typing import Any
 
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.policies.remote.pool import Refused
-from mmact_eval.policies.remote.spec_wire import KEY, read_spec
+from mmact_eval.policies.remote.wire.specs import KEY, read_spec
 from mmact_eval.policy_output import json_data
-from mmact_eval.provenance import differences
+from mmact_eval.runs.fingerprint import differences
 from mmact_eval.specs import PolicySpec
 
 RECORDED_AS = "policy.config.metadata."

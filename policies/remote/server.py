@@ -27,9 +27,9 @@ from websockets.http11 import Request, Response
 
 from mmact_eval.engine.batcher import PolicyBatcher
 from mmact_eval.engine.hard_deadline import HardDeadline
-from mmact_eval.engine.messages import Answer
+from mmact_eval.engine.local.messages import Answer
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.remote.codec import WireError
+from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import Episode, Query

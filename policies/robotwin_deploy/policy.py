@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import PolicyFailure, UsageError
+from mmact_eval.machine.user_folders import expanded
 from mmact_eval.policies.robotwin_deploy.loading import Deployed, load
 from mmact_eval.policies.robotwin_deploy.task_env import TaskEnv, upstream_observation
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
-from mmact_eval.user_folders import expanded
 
 _LONGEST_CHUNK = 1000
 """More actions than any policy takes without looking: the engine executes all that are handed out."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mmact_eval.commands._options import stop_on_sigterm
+from mmact_eval.commands.common.options import stop_on_sigterm
 from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 

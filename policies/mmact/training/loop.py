@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.training import state as states
 from mmact_eval.policies.mmact.training.losses import Answered, answer
 from mmact_eval.policies.mmact.training.optimizing import Stepper
 from mmact_eval.policies.mmact.training.settings import Stage, Target, Training
 from mmact_eval.policies.mmact.training.tables import share
 from mmact_eval.policies.mmact.training.targets import Examples
-from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
 
 _HELD_OUT = 64
 """Examples of each target that the held-out loss is the mean of."""

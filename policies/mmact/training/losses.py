@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmact_eval.policies.mmact.bins import from_bins
+from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.training.targets import Question
-from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
 
 
 @dataclass(frozen=True)

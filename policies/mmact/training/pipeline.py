@@ -23,19 +23,20 @@ from pathlib import Path
 import torch
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact import checkpoint as checkpoints
-from mmact_eval.policies.mmact.config import CONFIG_FILE, ModelConfig
-from mmact_eval.policies.mmact.quantizer import Quantizer, read_quantizer_config
-from mmact_eval.policies.mmact.tokenizer import TOKENIZER_FILE, read_tokenizer
-from mmact_eval.policies.mmact.training import codes, frames, loop, recordings, rollouts, tokens, words
+from mmact_eval.machine.user_folders import expanded
+from mmact_eval.policies.mmact.network import checkpoint as checkpoints
+from mmact_eval.policies.mmact.network.config import CONFIG_FILE, ModelConfig
+from mmact_eval.policies.mmact.network.quantizer import Quantizer, read_quantizer_config
+from mmact_eval.policies.mmact.network.tokenizer import TOKENIZER_FILE, read_tokenizer
+from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
+from mmact_eval.policies.mmact.training import loop, rollouts
 from mmact_eval.policies.mmact.training import state as states
+from mmact_eval.policies.mmact.training.data import codes, frames, recordings, tokens, words
+from mmact_eval.policies.mmact.training.data.frames import Moments
 from mmact_eval.policies.mmact.training.export import export
-from mmact_eval.policies.mmact.training.frames import Moments
 from mmact_eval.policies.mmact.training.settings import Training
 from mmact_eval.policies.mmact.training.targets import Examples
-from mmact_eval.policies.mmact.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.vocabulary import Vocabulary
-from mmact_eval.user_folders import expanded
 
 Say = Callable[[str], None]
 _MADE_OF = "made_of.json"

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mmact_eval.user_folders import expanded
-from mmact_eval.yaml_file import read
+from mmact_eval.config.yaml_file import read
+from mmact_eval.machine.user_folders import expanded
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]

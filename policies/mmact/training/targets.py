@@ -14,11 +14,11 @@ from torch import Tensor
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact.bins import to_bins
+from mmact_eval.policies.mmact.network.vocabulary import EOS, Vocabulary
 from mmact_eval.policies.mmact.packing import Batch, pack
 from mmact_eval.policies.mmact.prompts import Prompt, PromptBuilder
-from mmact_eval.policies.mmact.training.frames import Moments
+from mmact_eval.policies.mmact.training.data.frames import Moments
 from mmact_eval.policies.mmact.training.settings import Target
-from mmact_eval.policies.mmact.vocabulary import EOS, Vocabulary
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What RoboTwin needs beside pip: its task code, drivers, and where they are kept."""

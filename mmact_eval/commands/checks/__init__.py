@@ -1,0 +1,1 @@
+"""Commands that ask whether something is as it should be: a machine, an environment, a policy, a run."""

@@ -1,0 +1,1 @@
+"""What several commands share: options, and values typed on the command line."""

@@ -1,0 +1,188 @@
+"""Options that `run`, `record` and `ablate` share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from mmact_eval.commands.common.values import parse_value
+from mmact_eval.errors import MmactEvalError, RunAborted, Stopped, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from mmact_eval.engine.options import EngineOptions
+    from mmact_eval.results.report_data import Report
+    from mmact_eval.runs.runner import RunRequest
+
+
+def parse_assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
+    """``("a=1", "b=x")`` → ``{"a": 1, "b": "x"}``; values are read by `parse_value`.
+
+    Raises:
+        UsageError: a pair has no ``=``.
+    """
+    parsed = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f'{flag} takes name=value, not "{pair}".')
+        parsed[name] = parse_value(value)
+    return parsed
+
+
+def _read_config(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Options from a YAML file become defaults; what is typed wins."""
+    if value is None:
+        return None
+    try:
+        options = yaml.safe_load(value.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {value}: {error}") from error
+    if not isinstance(options, dict):
+        raise UsageError(f"{value}: must be a mapping of options, such as `suite: libero-object`.")
+    known = {option.lstrip("-"): p for p in ctx.command.params for option in p.opts if option != "--config"}
+    defaults = {}
+    for key, setting in options.items():
+        option = known.get(str(key).replace("_", "-"))
+        if option is None or option.name is None:
+            raise UsageError(f'{value}: unknown option "{key}".{did_you_mean(str(key), known)}')
+        name = option.name
+        if isinstance(setting, dict):
+            setting = [f"{k}={json.dumps(v)}" for k, v in setting.items()]
+        if isinstance(option, click.Option) and option.multiple:
+            setting = [str(entry) for entry in (setting if isinstance(setting, list) else [setting])]
+        elif isinstance(setting, list):
+            setting = ",".join(str(entry) for entry in setting)
+        defaults[name] = setting
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return value
+
+
+@contextmanager
+def written_reports(report: Report, folder: Path, formats: Sequence[str]) -> Iterator[None]:
+    """Write the reports of what was run; the body shows the tables, whether that worked or not.
+
+    Raises:
+        RunAborted: they could not be written.
+    """
+    from mmact_eval.results.reporting import write_reports
+
+    try:
+        files, problem = write_reports(report, folder, formats), None
+    except MmactEvalError as error:
+        files, problem = [], error
+    yield
+    if problem:
+        raise RunAborted(f"the episodes are done and safe, but {problem}") from problem
+    click.echo("Wrote " + ", ".join(str(file) for file in files))
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM raise `Stopped`."""
+    signal.signal(signal.SIGTERM, _raise_stopped)
+
+
+def _raise_stopped(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+_OPTIONS = {
+    "config": click.option(
+        "--config", type=click.Path(path_type=Path), callback=_read_config, is_eager=True, expose_value=False,
+        help="YAML file with any of these options; what is typed wins."),
+    "suite": click.option("--suite", required=True, help="Name of a suite (see `list suites`) or a YAML file."),
+    "tasks": click.option(
+        "--tasks", help="Task numbers, ranges, names or patterns: 0,3-5,*milk*  [default: all]"),
+    "episodes": click.option(
+        "--episodes", type=click.IntRange(min=1), help="Episodes a task.  [default: as the suite says]"),
+    "init_states": click.option(
+        "--init-states", metavar="A-B,C", help="Init states to start from: 0-19 or 3,7  [default: all]"),
+    "policy": click.option("--policy", required=True, help="A registered name, module:attr, file.py:attr or ws://host:port."),
+    "policy_args": click.option(
+        "--policy-args", multiple=True, metavar="K=V", help="Argument of the policy; may be repeated."),
+    "seed": click.option("--seed", type=int, default=0, show_default=True, help="The run's seed."),
+    "workers": click.option(
+        "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Simulator processes."),
+    "max_batch": click.option(
+        "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
+        help="Most queries the policy gets at once."),
+    "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most so many episodes now."),
+    "overrides": click.option(
+        "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite."),
+    "retries": click.option(
+        "--retries", type=click.IntRange(min=0), default=1, show_default=True,
+        help="Tries again of an episode that ended in an error."),
+    "policy_timeout": click.option(
+        "--policy-timeout", type=click.FloatRange(0, 604800, min_open=True), default=600.0, show_default=True,
+        help="Seconds the policy may take for an answer."),
+    "cached_envs": click.option(
+        "--cached-envs", type=click.IntRange(min=1), default=1, show_default=True,
+        help="Environments each worker keeps open (LIBERO: 0.6 GB each and 0.9 GB a worker)."),
+    "shuffle": click.option(
+        "--shuffle", type=int, metavar="KEY", help="Run in an order shuffled by KEY; results are the same."),
+    "allow_renderer": click.option(
+        "--allow-renderer", is_flag=True,
+        help="Go on though images are drawn by another GPU or library than before; tables say so."),
+    "plan_reference": click.option(
+        "--plan-reference", metavar="POLICY",
+        help="Score the policy's texts: do they say what this one (expert) would say there?"),
+}  # fmt: skip
+
+
+def pick_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator for some of the options that say what is run and how."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names):
+            command = _OPTIONS[name](command)
+        return command
+
+    return decorate
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command with those of every run; `request_from` takes them."""
+    return pick_options(*(name for name in _OPTIONS if name != "plan_reference"))(command)
+
+
+def engine_options(given: Mapping[str, Any]) -> EngineOptions:
+    """How the engine works, from the values of the options.
+
+    Raises:
+        UsageError: a value makes no sense.
+    """
+    from mmact_eval.engine.options import EngineOptions
+
+    if not math.isfinite(given["policy_timeout"]):
+        raise UsageError("--policy-timeout must be a number of seconds.")
+    names = ("workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer")
+    return EngineOptions(**{name: given[name] for name in names})
+
+
+def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:
+    """A request from the values of `run_options` (and fields that a command sets by itself).
+
+    Raises:
+        UsageError: a value makes no sense.
+    """
+    from mmact_eval.runs.runner import RunRequest
+    from mmact_eval.suite import load_suite
+
+    return RunRequest(
+        suite=load_suite(given["suite"], given["overrides"]),
+        policy_args=parse_assignments(given["policy_args"], "--policy-args"),
+        options=engine_options(given),
+        **{
+            name: given[name]
+            for name in ("overrides", "policy", "tasks", "episodes", "init_states", "seed", "limit", "shuffle")
+        },
+        **others,
+    )

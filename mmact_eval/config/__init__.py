@@ -1,0 +1,1 @@
+"""YAML that remembers its lines; suites found, read and checked."""

@@ -1,0 +1,138 @@
+"""A worker process: keeps environments open, rolls episodes out, asks the engine's policy over a pipe.
+
+It runs whole chunks by itself; the engine hears of it once a query. When the engine is gone (end of file on the
+pipe, or the kernel's parent-death signal), the worker ends too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from mmact_eval import registry
+from mmact_eval.engine.env_cache import EnvCache
+from mmact_eval.engine.local.messages import Answer, ArmConfig, Ask, Done, Failed, Ready, Run, Stop, WorkerConfig
+from mmact_eval.engine.scheduler import Job
+from mmact_eval.errors import MmactEvalError, PolicyContractError, PolicyFailure, UsageError
+from mmact_eval.rollout import run_episode
+from mmact_eval.specs import PolicySpec
+from mmact_eval.transforms.disturbance import DisturbedEnv
+from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
+
+log = logging.getLogger(__name__)
+
+
+class PolicyProxy:
+    """The engine's policy, as seen from a worker: sends a query, waits for the answer."""
+
+    def __init__(self, spec: PolicySpec, pipe: Connection) -> None:
+        self.spec = spec
+        self._pipe = pipe
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        """Nothing to do here: the engine resets the policy before it hands out the episode."""
+
+    def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:
+        """Ask the engine, one query at a time.
+
+        Raises:
+            PolicyContractError, PolicyFailure: the policy broke its contract or raised.
+            EOFError: the engine is gone.
+        """
+        outputs = []
+        for query in queries:
+            self._pipe.send(Ask(query, time.monotonic()))
+            answer = self._pipe.recv()
+            assert isinstance(answer, Answer), answer
+            if answer.output is None:
+                raise PolicyContractError(answer.error) if answer.contract else PolicyFailure(answer.error)
+            outputs.append(replace(answer.output, extras={**answer.output.extras, "act_seconds": answer.act_seconds}))
+        return outputs
+
+
+def main(pipe: Connection) -> None:
+    """The process's main function; the first message is its configuration."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
+    _die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config: WorkerConfig = pipe.recv()
+    try:
+        plugin = registry.env_plugin(config.worlds[0].suite.env)
+        prepared = dict(plugin.prepare_process(config.number, config.workers))
+        cache = EnvCache(plugin, config.worlds, config.cached_envs, pipe)
+    except MmactEvalError as error:
+        pipe.send(Failed(str(error), usage=isinstance(error, UsageError)))
+        return
+    except Exception as error:
+        log.exception("the worker cannot start")
+        pipe.send(Failed(f"a worker cannot start: {type(error).__name__}: {error}", usage=False))
+        return
+    try:
+        pipe.send(Ready(prepared))
+        _serve(pipe, config, cache)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        log.info("the engine is gone")
+    finally:
+        cache.close()
+
+
+def _serve(pipe: Connection, config: WorkerConfig, cache: EnvCache) -> None:
+    logs_to = config.log_file()
+    while True:
+        message = pipe.recv()
+        if isinstance(message, Stop):
+            return
+        assert isinstance(message, Run), message
+        job = message.job
+        if config.log_file(job.arm) != logs_to:
+            logs_to = config.log_file(job.arm)
+            _print_to(logs_to)
+        result = _run(pipe, config.arms[job.arm], job, cache)
+        pipe.send(Done(result, _peak_memory_mib() + cache.peak_memory_mib(), cache.places))
+
+
+def _run(pipe: Connection, arm: ArmConfig, job: Job, cache: EnvCache) -> EpisodeResult:
+    try:
+        env = cache.get(job.place)
+    except Exception as error:
+        log.exception("cannot build the environment of %s", job.episode.key)
+        return EpisodeResult(job.episode, "error", error_kind="environment", error=f"{type(error).__name__}: {error}")
+    protocol = arm.suite.protocol
+    if protocol.disturbance is not None:
+        env = DisturbedEnv(env, protocol.disturbance)
+    observers = [make() for make in arm.observers]
+    return run_episode(env, PolicyProxy(arm.policy_spec, pipe), job.episode, protocol, observers)
+
+
+def _print_to(file: str) -> None:
+    """Send what the process prints to a file, C libraries included; where that cannot be opened, nothing changes."""
+    sys.stdout.flush()
+    with contextlib.suppress(OSError), open(file, "ab") as log_file:
+        os.dup2(log_file.fileno(), 1)
+        os.dup2(log_file.fileno(), 2)
+
+
+def _peak_memory_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the engine dies, even in the middle of a hanging simulator call."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def start() -> None:
+    """What a fresh interpreter is told to do: serve the engine behind the file descriptor in its first argument."""
+    main(Connection(int(sys.argv[1])))

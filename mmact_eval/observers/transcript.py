@@ -1,0 +1,138 @@
+"""What a policy says beside its actions: sub-tasks, plans, generated images, kept with the episode."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.observers.episode_files import episode_stem
+from mmact_eval.observers.picture_scores import fitted, psnr, ssim
+from mmact_eval.protocols import Env
+from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
+
+ARTIFACT = "plan"
+
+
+class TranscriptRecorder:
+    """Writes ``plans/<task>/init00-seed0.jsonl``: a line for each answer whose text is new or that has an image.
+
+    A line is ``{"query": 3, "step": 24, "text": "grasp the mug", "image": path relative to the run folder}``; `step`
+    counts the environment steps executed before the answer. An episode in which nothing was said has no file.
+
+    With a reference, each text has a line, with what the reference says there as ``reference``.
+
+    An image that says which frame it predicts (`PolicyOutput.extras`, ``image_of``) gets ``psnr`` (dB; absent if equal)
+    and ``ssim``, and the frame itself as ``reached``. It stays unscored if the episode ends before that frame or nobody
+    looked at it: looks are where chunks end, so the interval of queries should divide the steps predicted.
+
+    Attributes:
+        artifact: what it makes.
+        stride: None: it does not look at steps.
+    """
+
+    artifact = ARTIFACT
+
+    def __init__(self, folder: Path, reference: Callable[[Query], str | None] | None = None) -> None:
+        """
+        Args:
+            folder: the run folder.
+            reference: says what a text should have been, None where it does not know.
+        """
+        self._reference = reference
+        self.stride: int | None = None
+        self._folder = folder
+        self._said: list[dict[str, Any]] = []
+        self._images: dict[int, NDArray[np.uint8]] = {}
+        self._due: dict[int, tuple[int, str]] = {}
+        self._reached: dict[int, NDArray[np.uint8]] = {}
+        self._steps = 0
+
+    def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
+        """Nothing was said yet."""
+
+    def on_query(self, query: Query, output: PolicyOutput) -> None:
+        """Keep what is new."""
+        before = self._said[-1]["text"] if self._said else None
+        expected = self._reference(query) if self._reference and output.text is not None else None
+        if output.image is None and expected is None and (output.text is None or output.text == before):
+            return
+        self._said.append({"query": query.index, "step": self._steps, "text": output.text})
+        if expected is not None:
+            self._said[-1]["reference"] = expected
+        if output.image is not None:
+            number = len(self._said) - 1
+            self._images[number] = np.array(output.image)
+            predicts = output.extras.get("image_of")
+            if isinstance(predicts, Mapping) and isinstance(predicts.get("steps"), int):
+                self._due[number] = (self._steps + predicts["steps"], str(predicts.get("camera")))
+
+    def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
+        """Count them, and keep a frame that was predicted."""
+        self._steps += len(actions)
+        for number, (step, camera) in self._due.items():
+            if step == self._steps and camera in observation.images:
+                self._reached[number] = np.array(observation.images[camera])
+
+    def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
+        """Write what was said.
+
+        Returns:
+            ``{"plan": path relative to the run folder}``, or nothing.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if not self._said:
+            return {}
+        stem = Path("plans") / episode_stem(result.episode)
+        (self._folder / stem).parent.mkdir(parents=True, exist_ok=True)
+        for number, image in self._images.items():
+            file = stem.with_name(f"{stem.name}-query{self._said[number]['query']}.png")
+            _write_image(self._folder / file, image)
+            self._said[number]["image"] = str(file)
+            if number in self._reached:
+                self._said[number] |= self._scored(number, file.with_name(f"{file.stem}-reached.png"))
+        lines = "".join(f"{json.dumps(said, ensure_ascii=False)}\n" for said in self._said)
+        transcript = stem.with_name(f"{stem.name}.jsonl")
+        (self._folder / transcript).write_text(lines, encoding="utf-8", errors="backslashreplace")
+        return {ARTIFACT: str(transcript)}
+
+    def _scored(self, number: int, file: Path) -> dict[str, Any]:
+        picture = self._images[number]
+        reached = fitted(self._reached[number], picture.shape[0], picture.shape[1])
+        _write_image(self._folder / file, reached)
+        noise = psnr(picture, reached)
+        close = {"psnr": round(noise, 3)} if math.isfinite(noise) else {}
+        return {"reached": str(file), **close, "ssim": round(ssim(picture, reached), 4)}
+
+
+def read_transcript(file: Path, most: int | None = None) -> Iterator[Mapping[str, Any]]:
+    """The lines of a transcript; those that are none are left out, and there are none in a file that is gone.
+
+    Args:
+        file: see `TranscriptRecorder`.
+        most: lines of the file that are looked at; None for all.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines[:most]:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict):
+            yield said
+
+
+def _write_image(file: Path, image: NDArray[np.uint8]) -> None:
+    import imageio.v2 as imageio
+
+    imageio.imwrite(file, image)

@@ -1,0 +1,91 @@
+"""What differs between a run and its repetition elsewhere or later: simulation, policy, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmact_eval.runs.fingerprint import differences
+from mmact_eval.runs.reading import Run
+
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True)
+class ThenAndNow:
+    """Lines such as ``versions.mujoco: 3.3.7 → 3.4.0``.
+
+    Attributes:
+        simulation: fields of the fingerprint that are not the policy's: suite, protocol, versions.
+        policy: the policy's fields of the fingerprint.
+        machine: processors, GPUs, renderers, and packages that the fingerprint does not hold.
+    """
+
+    simulation: tuple[str, ...] = ()
+    policy: tuple[str, ...] = ()
+    machine: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.simulation, *self.policy, *self.machine)
+
+
+def then_and_now(then: Run, now: Run) -> ThenAndNow:
+    """What differs between two runs of the same episodes."""
+    moved = _moved(then.fingerprint, now.fingerprint)
+    fields = [line for line in differences(then.fingerprint, now.fingerprint) if line.partition(": ")[2] not in moved]
+    return ThenAndNow(
+        simulation=tuple(line for line in fields if not line.startswith("policy.")),
+        policy=tuple(line for line in fields if line.startswith("policy.")),
+        machine=tuple(_machine_differences(_surroundings(then), _surroundings(now))),
+    )
+
+
+def _moved(then: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """``/their/checkpoint → /my/checkpoint`` for every argument that names another place with the same content."""
+    before, after = _map(then.get("policy")), _map(now.get("policy"))
+    here = _map(after.get("paths"))
+    same = {key for key, content in _map(before.get("paths")).items() if here.get(key) == content}
+    lines = differences(_map(before.get("args")), _map(after.get("args")))
+    return {change for key, _, change in (line.partition(": ") for line in lines) if key in same}
+
+
+def _machine_differences(then: Mapping[str, set[str]], now: Mapping[str, set[str]]) -> Iterable[str]:
+    for what in now:
+        before = then.get(what, set())
+        if not now[what] <= before:
+            yield f"{what}: {_joined(before)} → {_joined(now[what])}"
+
+
+def _joined(values: set[str]) -> str:
+    return " or ".join(sorted(values)) or NOT_RECORDED
+
+
+def _surroundings(run: Run) -> dict[str, set[str]]:
+    """What a run's sessions ran on, each with all its values: a run may have been continued on another machine."""
+    found: dict[str, set[str]] = {}
+    for session in run.sessions:
+        if session.get("event") == "start":
+            for what, value in _session(session).items():
+                found.setdefault(what, set()).add(value)
+    in_fingerprint = run.fingerprint.get("versions") or {}
+    return {what: values for what, values in found.items() if what not in in_fingerprint}
+
+
+def _session(session: Mapping[str, Any]) -> dict[str, str]:
+    machine, prepared = _map(session.get("machine")), _map(session.get("prepared"))
+    gpus = machine.get("gpus")
+    return {
+        "processor": str(machine.get("cpu") or NOT_RECORDED),
+        "GPU": ", ".join(map(str, gpus)) if isinstance(gpus, Sequence) and gpus else "none",
+        # Which of several equal devices a worker draws on changes nothing.
+        **{str(key): str(value) for key, value in prepared.items() if key != "device"},
+        "python": str(machine.get("python") or NOT_RECORDED),
+        **{str(name): str(version) for name, version in _map(machine.get("packages")).items()},
+    }
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,49 @@
+"""May two runs be compared? Only if they differ in nothing but the policy, or in what one said they may differ in."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmact_eval.runs.fingerprint import differences
+from mmact_eval.types import Episode, EpisodeResult
+
+PROTOCOL_PARTS = ("suite", "protocol", "seed", "physics", "versions")
+"""The parts of a fingerprint that two arms share. The rest is the policy, which is what is compared."""
+
+SCENE = "scene"
+"""The name under which differing scenes may be allowed."""
+
+
+def protocol_differences(
+    first: Mapping[str, Any], second: Mapping[str, Any], allow: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What of the protocol differs, as ``protocol.max_steps: 280 → 100``.
+
+    Args:
+        first, second: fingerprints.
+        allow: fields that may differ, as patterns: ``protocol.replan``, ``versions.*``.
+    """
+    before, now = ({part: print_.get(part, {}) for part in PROTOCOL_PARTS} for print_ in (first, second))
+    lines = differences(before, now)
+    return tuple(line for line in lines if not is_allowed(line.partition(": ")[0], allow))
+
+
+def is_allowed(field: str, allow: Sequence[str]) -> bool:
+    """Whether a field matches a pattern; a part's name stands for all in it (``versions`` for ``versions.mujoco``)."""
+    return any(fnmatch.fnmatchcase(field, entry) or field.startswith(f"{entry}.") for entry in allow)
+
+
+def scene_difference(
+    first: Mapping[Episode, EpisodeResult], second: Mapping[Episode, EpisodeResult], allow: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """A sentence if the same episodes began in different scenes, which no equal protocol allows; else nothing."""
+    if is_allowed(SCENE, allow):
+        return ()
+    both = [(first[episode].scene_hash, second[episode].scene_hash) for episode in first if episode in second]
+    known = [(a, b) for a, b in both if a and b]
+    changed = sum(a != b for a, b in known)
+    if not changed:
+        return ()
+    return (f"{SCENE}: {changed} of {len(known)} episodes began in another scene (their scene hashes differ)",)

@@ -1,0 +1,1 @@
+"""What others report, with its sources, and how it is set beside a run."""

@@ -1,0 +1,152 @@
+"""Published results beside a report: a row for each model as measured in one way, with what differs in the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mmact_eval.errors import UsageError, did_you_mean
+from mmact_eval.results.published import physics as published_physics
+from mmact_eval.results.published.rows import PublishedResult, load, matches, select
+from mmact_eval.specs import Physics
+
+if TYPE_CHECKING:
+    from mmact_eval.results.report_data import ArmRun, SuiteReport
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A model as measured in one way: suite → result, and how that way differs from the runs it stands beside.
+
+    Attributes:
+        model, kind, protocol, source: as in `PublishedResult`.
+        results: suite → the whole suite's result.
+        differences: what of the protocol differs, a phrase each.
+        not_stated: what of the protocol its source does not tell.
+    """
+
+    model: str
+    kind: str
+    protocol: str
+    source: str
+    results: Mapping[str, PublishedResult]
+    differences: tuple[str, ...] = ()
+    not_stated: tuple[str, ...] = ()
+
+    @property
+    def physics(self) -> str:
+        """The engine that the results were measured in, "" if not stated."""
+        return ", ".join(dict.fromkeys(result.physics for result in self.results.values() if result.physics))
+
+    @property
+    def physics_source(self) -> str:
+        """Where that stands, "" likewise."""
+        return ", ".join(dict.fromkeys(r.physics_source for r in self.results.values() if r.physics_source))
+
+    @property
+    def compatibility(self) -> str:
+        """``compatible``, or what speaks against a direct comparison."""
+        parts = list(self.differences)
+        if self.not_stated:
+            parts.append(f"not stated: {', '.join(self.not_stated)}")
+        return "; ".join(parts) or "compatible"
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """Published results beside a report: rows by success rate, best first.
+
+    Attributes:
+        suites: those of the report for which something is published.
+        rows: at least one.
+        note: a sentence if the runs' physics is of another family than the rows', else "".
+    """
+
+    suites: tuple[str, ...]
+    rows: tuple[PublishedRow, ...] = field(default=())
+    note: str = ""
+
+
+def table_beside(suites: Sequence[SuiteReport], model: str | None = None) -> PublishedTable:
+    """Published results for the suites of a report, with what differs in the protocol.
+
+    Args:
+        suites: of the report.
+        model: only models that match.
+
+    Raises:
+        UsageError: nothing is published for any of them.
+    """
+    everything = [result for result in load() if not result.task and result.metric == "success_rate"]
+    names = [suite.suite for suite in suites if any(result.suite == suite.suite for result in everything)]
+    if not names:
+        select(everything, suites[0].suite)
+    chosen = [result for name in names for result in select(everything, name)]
+    rows: dict[tuple[str, str, str, str], dict[str, PublishedResult]] = {}
+    for result in chosen:
+        if model is None or matches(result.model, model):
+            rows.setdefault(result.row, {})[result.suite] = result
+    if not rows:
+        raise UsageError(f'no published model matches "{model}".{did_you_mean(model or "", [r.model for r in chosen])}')
+    complete = sorted(rows.items(), key=lambda row: (-len(row[1]), -sum(r.value for r in row[1].values()), row[0]))
+    shown = tuple(_row(key, found, suites) for key, found in complete)
+    ours = [physics for suite in suites for arm in suite.arms if (physics := _ours(arm).physics)]
+    return PublishedTable(tuple(names), shown, published_physics.note(shown, ours))
+
+
+def _row(
+    key: tuple[str, str, str, str], results: Mapping[str, PublishedResult], suites: Sequence[SuiteReport]
+) -> PublishedRow:
+    differences: dict[str, None] = {}
+    not_stated: dict[str, None] = {}
+    for suite in suites:
+        result = results.get(suite.suite)
+        if result is None:
+            continue
+        for what, theirs in (("episodes a task", result.trials), ("max steps", result.max_steps)):
+            if theirs is None:
+                not_stated[what] = None
+        for arm in suite.arms:
+            of = f" ({arm.arm})" if len({repr(_ours(a)) for a in suite.arms}) > 1 else ""
+            where = f" on {suite.title}" if len(suites) > 1 else ""
+            for text in _differences(result, _ours(arm)):
+                differences[f"{text}{where}{of}"] = None
+    if key[2]:
+        differences[f"theirs: {key[2]}"] = None
+    return PublishedRow(*key, results, tuple(differences), tuple(not_stated))
+
+
+@dataclass(frozen=True)
+class _Ours:
+    trials: tuple[int, int]
+    tasks: int
+    max_steps: int | None
+    replan: int | None
+    physics: Physics | None
+
+
+def _ours(arm: ArmRun) -> _Ours:
+    episodes = [row.episodes for row in arm.summary.rows] or [0]
+    protocol = arm.run.fingerprint.get("protocol")
+    protocol = protocol if isinstance(protocol, Mapping) else {}
+    known = {key: protocol.get(key) for key in ("max_steps", "replan")}
+    limits = {key: value if isinstance(value, int) else None for key, value in known.items()}
+    physics = published_physics.physics_of(arm.run.fingerprint)
+    return _Ours((min(episodes), max(episodes)), len(arm.summary.rows), **limits, physics=physics)
+
+
+def _differences(theirs: PublishedResult, ours: _Ours) -> Iterable[str]:
+    low, high = ours.trials
+    if theirs.trials is not None and (low, high) != (theirs.trials, theirs.trials):
+        yield f"{theirs.trials} episodes a task there, {low if low == high else f'{low} to {high}'} here"
+    for what, there, here in (
+        ("tasks", theirs.tasks, ours.tasks),
+        ("steps at most", theirs.max_steps, ours.max_steps),
+        ("actions a query", theirs.replan, ours.replan),
+    ):
+        if there is not None and here is not None and there != here:
+            yield f"{there} {what} there, {here} here"
+    physics = published_physics.difference(published_physics.published_physics(theirs.physics), ours.physics)
+    if physics:
+        yield physics

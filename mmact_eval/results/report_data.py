@@ -1,0 +1,95 @@
+"""What a report shows: arms side by side on suites. Report plug-ins are handed a `Report` and a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.repeats import Repeats
+from mmact_eval.results.summary import Summary
+from mmact_eval.runs.reading import Run
+
+if TYPE_CHECKING:
+    from mmact_eval.results.published.beside import PublishedTable
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """An arm on a suite: one run.
+
+    Attributes:
+        arm: its name, the same in all suites.
+        run: what the folder holds.
+        summary: the run, counted.
+    """
+
+    arm: str
+    run: Run
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """All arms on one suite.
+
+    Attributes:
+        suite, title: of the suite.
+        arms: in the report's order; at least one.
+        pairings: each other arm against the first, p-values adjusted by Holm; empty with one arm.
+        best: the arms that may be the best (see `mmact_eval.statistics.many.best_arms`); empty with one arm, or if some
+            arms must not be compared.
+        notes: what to know before comparing, a sentence each.
+    """
+
+    suite: str
+    title: str
+    arms: tuple[ArmRun, ...]
+    pairings: tuple[Pairing, ...] = ()
+    best: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> list[str]:
+        """All tasks, in the benchmark's order as the first arm has it."""
+        return list(dict.fromkeys(row.task for arm in self.arms for row in arm.summary.rows))
+
+
+@dataclass(frozen=True)
+class Average:
+    """An arm's mean over the suites, of the means over their tasks, with a stratified 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a report writer needs.
+
+    Attributes:
+        title: for people.
+        arms: names in order; not every arm need have every suite.
+        suites: one section each.
+        averages: arm → mean over all suites, for arms that have all of them; empty with one suite.
+        not_real: what is not the real thing, a sentence each.
+        warnings: what to know before reading any number, a sentence each.
+        published: published results to set beside, if asked for.
+        repeats: what can be said over repeats of the same thing, where a study has them.
+    """
+
+    title: str
+    arms: tuple[str, ...]
+    suites: tuple[SuiteReport, ...]
+    averages: Mapping[str, Average] = field(default_factory=dict)
+    not_real: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    published: PublishedTable | None = None
+    repeats: Repeats | None = None
+
+    @property
+    def runs(self) -> Sequence[ArmRun]:
+        """All runs, suite by suite."""
+        return [arm for suite in self.suites for arm in suite.arms]

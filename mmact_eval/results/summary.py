@@ -1,0 +1,218 @@
+"""From episode results to rates: what every table and report is made of.
+
+Errors (exceptions, crashes, time limits) are kept apart: the rate is over *completed* episodes, and a second rate
+counts errors as not solved. A suite's rate is pooled over its episodes; the unweighted mean over its tasks is given
+too, with an interval for these tasks: it weighs tasks equally when they have different numbers of episodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mmact_eval.results.action_facts import action_warnings, executed_a_query
+from mmact_eval.results.plan_scores import PlanScores
+from mmact_eval.results.trained_on import seen_in_training
+from mmact_eval.statistics.rates import clopper_pearson, mean, percentile
+from mmact_eval.statistics.stratified import mean_rate_interval
+from mmact_eval.types import EpisodeResult
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task, or a whole suite. What does not exist (the rate of no episodes, say) is NaN.
+
+    Attributes:
+        suite: canonical suite name.
+        task: task name, "" for the suite's total.
+        asked: episodes planned, at least those with a result; None if not known.
+        episodes: episodes with a result, n.
+        successes: k.
+        errors: episodes that ended in an error, e.
+        rate: success rate over completed episodes, k / (n - e).
+        low, high: exact two-sided 95 % interval of `rate`; (0, 1) if no episode completed.
+        rate_all: success rate over all n episodes, an error counted as not solved.
+        steps: mean environment steps of completed episodes.
+        steps_success: mean environment steps of successes.
+        queries: how often the policy was asked, all episodes together.
+        latency_p50, latency_p95: milliseconds of the policy's call that answered a query, over all queries.
+        seconds: mean wall-clock seconds of a completed episode.
+    """
+
+    suite: str
+    task: str
+    asked: int | None
+    episodes: int
+    successes: int
+    errors: int
+    rate: float
+    low: float
+    high: float
+    rate_all: float
+    steps: float
+    steps_success: float
+    queries: int
+    latency_p50: float
+    latency_p95: float
+    seconds: float
+
+    @property
+    def completed(self) -> int:
+        """Episodes that ended in success or failure, n - e."""
+        return self.episodes - self.errors
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything a report shows.
+
+    Attributes:
+        title: the suite's title, or its name.
+        suite: canonical suite name.
+        policy: the policy's name.
+        rows: one for each task, in the benchmark's order where the manifest tells it, else by name.
+        total: all episodes of the suite pooled.
+        task_mean: unweighted mean of the tasks' rates; tasks without a completed episode are left out.
+        task_mean_low, task_mean_high: its stratified 95 % interval (see `mmact_eval.statistics.stratified`).
+        errors: the results that are errors, by episode.
+        not_real: what is not the real thing, a sentence each; empty if everything is.
+        warnings: what to know before reading the numbers, a sentence each.
+        provenance: what was run, label → value, for people.
+        versions: package → version.
+        confidence: of the intervals.
+        plans: how good what the policy said beside its actions was; None if it said nothing that can be scored.
+    """
+
+    title: str
+    suite: str
+    policy: str
+    rows: tuple[Row, ...]
+    total: Row
+    task_mean: float
+    task_mean_low: float
+    task_mean_high: float
+    errors: tuple[EpisodeResult, ...] = ()
+    not_real: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    confidence: float = CONFIDENCE
+    plans: PlanScores | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready data; NaN becomes null."""
+        record = asdict(self)
+        record["errors"] = [result.to_json() for result in self.errors]
+        plain: dict[str, Any] = without_nan(record)
+        return plain
+
+
+def summarize(
+    results: Iterable[EpisodeResult], manifest: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]] = ()
+) -> Summary:
+    """Count.
+
+    Args:
+        results: of one run, in any order; of two for the same episode the later counts.
+        manifest: the run's; keys may be missing, the summary then says less.
+        sessions: each start of the run, oldest first: what was asked last, and on which machines it ran.
+    """
+    from mmact_eval.results.facts import EXECUTED, RunFacts
+
+    latest = {result.episode: result for result in results}
+    ordered = [latest[episode] for episode in sorted(latest)]
+    facts = RunFacts(manifest, sessions)
+    suite = facts.suite or (ordered[0].episode.suite if ordered else "")
+
+    by_task: dict[str, list[EpisodeResult]] = {task: [] for task in facts.tasks}
+    for result in ordered:
+        by_task.setdefault(result.episode.task, []).append(result)
+    rows = tuple(_row(suite, task, facts.asked(task), group) for task, group in by_task.items())
+    total = _row(suite, "", facts.asked(""), ordered)
+    provenance = facts.provenance()
+    asked_a_query = provenance.get(EXECUTED, "")
+    if any(result.executed for result in ordered):
+        provenance[EXECUTED] = executed_a_query(ordered, asked_a_query)
+    about_actions = action_warnings(ordered, asked_a_query, facts.action())
+    task_mean = mean_rate_interval([(row.successes, row.completed) for row in rows], CONFIDENCE)
+
+    return Summary(
+        title=facts.title or suite or "Evaluation",
+        suite=suite,
+        policy=facts.policy,
+        rows=rows,
+        total=total,
+        task_mean=task_mean[0],
+        task_mean_low=task_mean[1],
+        task_mean_high=task_mean[2],
+        errors=tuple(result for result in ordered if result.outcome == "error"),
+        not_real=facts.not_real(),
+        warnings=(
+            *_warnings(total),
+            *_scene_remarks(ordered),
+            *facts.pictures_differ(),
+            *about_actions,
+            *facts.renderer_note(),
+            *seen_in_training(manifest.get("fingerprint"), ordered),
+        ),
+        provenance=provenance,
+        versions=facts.versions(),
+    )
+
+
+def _row(suite: str, task: str, asked: int | None, results: Sequence[EpisodeResult]) -> Row:
+    completed = [result for result in results if result.outcome != "error"]
+    successes = [result for result in completed if result.outcome == "success"]
+    k, n, errors = len(successes), len(results), len(results) - len(completed)
+    low, high = clopper_pearson(k, len(completed), CONFIDENCE)
+    latencies = [1000.0 * seconds for result in results for seconds in result.latencies]
+    return Row(
+        suite=suite,
+        task=task,
+        asked=None if asked is None else max(asked, n),  # a run may be asked for fewer than it already has
+        episodes=n,
+        successes=k,
+        errors=errors,
+        rate=k / len(completed) if completed else math.nan,
+        low=low,
+        high=high,
+        rate_all=k / n if n else math.nan,
+        steps=mean([result.steps for result in completed]),
+        steps_success=mean([result.steps for result in successes]),
+        queries=sum(result.queries for result in results),
+        latency_p50=percentile(latencies, 50.0),
+        latency_p95=percentile(latencies, 95.0),
+        seconds=mean([result.seconds for result in completed]),
+    )
+
+
+def _warnings(total: Row) -> Iterable[str]:
+    if total.asked is not None and total.asked > total.episodes:
+        yield f"The run is not finished: {total.asked - total.episodes} of {total.asked} episodes have no result yet."
+    if total.errors:
+        were = "1 episode was an error" if total.errors == 1 else f"{total.errors} episodes were errors"
+        yield f"{were}, left out of the rate over completed episodes and counted as not solved in the rate over all."
+
+
+def _scene_remarks(results: Sequence[EpisodeResult]) -> Iterable[str]:
+    """A sentence if scenes were not as they should be, with the first of them."""
+    odd = [result for result in results if result.scene_remarks]
+    if odd:
+        tasks, first = len({result.episode.task for result in odd}), odd[0]
+        of = "1 task" if tasks == 1 else f"{tasks} tasks"
+        yield (
+            f"In {len(odd)} of {len(results)} episodes ({of}) the scene was not at rest when the policy saw it first; "
+            f"{first.episode.task}, init state {first.episode.init_state}: {', '.join(first.scene_remarks)}."
+        )
+
+
+def without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

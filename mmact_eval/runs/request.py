@@ -1,0 +1,116 @@
+"""What a run is asked for as, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.observers.video import VideoMode
+from mmact_eval.policy_output import plain_data
+from mmact_eval.protocols import Observer, Policy
+from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.suite import Suite
+from mmact_eval.types import Episode, EpisodeResult
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What another command builds on a run, as `record` does.
+
+    Attributes:
+        wrap: makes the policy that runs from the one asked for.
+        observers: picklable factories of observers, called once an episode in the workers.
+        cameras: what these look at, whether the policy does or not.
+        artifact: kind of artifact that each success must have. A success whose artifact is not there any more is run
+            again, and the run stops when one cannot be made. "" says that there is nothing to be kept.
+        settings: part of the run's fingerprint, by the command's name.
+        enough: told each result as it is recorded; once it answers true, the run ends and what is left stays undone.
+    """
+
+    wrap: Callable[[Policy], Policy] = lambda policy: policy
+    observers: tuple[Callable[[], Observer], ...] = ()
+    cameras: tuple[str, ...] = ()
+    artifact: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    enough: Callable[[EpisodeResult], bool] = lambda result: False
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run consists of and how it is executed.
+
+    Attributes:
+        suite: with overrides applied.
+        overrides: which they were; they only show in the default folder's name.
+        policy: a registered name, ``module:attr`` or ``file.py:attr``.
+        policy_args: keyword arguments of the policy.
+        tasks: which tasks, as `plan.select_tasks` understands it; None for all.
+        episodes: episodes a task; None for the suite's number.
+        init_states: which init states to start from, as typed; None for all.
+        chosen: these episodes of the suite, in place of what `tasks`, `episodes` and `init_states` come to.
+        seed: the run's seed.
+        out: the run folder; None for one named after suite, policy and seed under ``runs/``.
+        video: which videos to keep.
+        plan_reference: the policy that the texts of `policy` are compared with (`observers.plan_reference`).
+        limit: at most so many episodes now; the rest stays to be done.
+        shuffle: run the episodes in a shuffled order (results do not depend on it).
+        options: how the engine works.
+        extension: what another command adds.
+    """
+
+    suite: Suite
+    policy: str
+    policy_args: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+    tasks: str | None = None
+    episodes: int | None = None
+    init_states: str | None = None
+    chosen: Sequence[Episode] = ()
+    seed: int = 0
+    out: Path | None = None
+    video: VideoMode = "none"
+    plan_reference: str | None = None
+    limit: int | None = None
+    shuffle: int | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
+    extension: Extension = field(default_factory=Extension)
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run came to.
+
+    Attributes:
+        folder: the run folder.
+        manifest: its manifest.
+        results: the planned episodes that have a result, in planned order.
+        planned: all episodes asked for.
+        engine: what the engine can say about itself.
+        warnings: in words.
+        remarks: what the policy has to say about the results.
+        videos_missing: how many of the videos asked for are not there.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    results: Sequence[EpisodeResult]
+    planned: Sequence[Episode]
+    engine: EngineReport
+    warnings: Sequence[str]
+    remarks: Sequence[str] = ()
+    videos_missing: int = 0
+
+
+def default_folder(request: RunRequest) -> Path:
+    """``runs/<suite>/<policy>-seed<seed>``: the same request finds the same folder again.
+
+    Arguments of the policy and changes of the suite (``--set``) add a short hash.
+    """
+    name = provenance.without_passwords(request.policy).rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
+    if request.policy_args or request.overrides:
+        asked = {"args": plain_data(dict(request.policy_args)), "set": sorted(request.overrides)}
+        name += f"-{provenance.digest(asked)[:6]}"
+    return Path("runs") / request.suite.name / f"{name}-seed{request.seed}"

@@ -1,0 +1,168 @@
+"""Something happens to the scene in the middle of an episode: what does it cost not to look?
+
+A policy that executes long chunks acts on an old picture of the world. To see what that costs, the world must change
+while a chunk is executed, at the same moment and as far as possible in the same way whatever is evaluated. So the step,
+the distance and the direction that is tried first follow from the episode (not from queries or chunks). What the robot
+has done by then differs between arms, and where it blocks that direction the environment may choose another. A
+disturbance is part of the protocol, hence of the fingerprint; environments carry it out (`Env.disturb`).
+
+It is made just before a step is executed, so even a policy that is asked at every step acts once on what it saw before.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.errors import UsageError
+from mmact_eval.observers.episode_files import episode_stem
+from mmact_eval.protocols import Env
+from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
+from mmact_eval.specs import EnvSpec
+from mmact_eval.suite import Disturbance, Suite
+from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
+
+log = logging.getLogger(__name__)
+
+ARTIFACT = "disturbance"
+"""Kind of the artifact that an episode has in which something was displaced."""
+
+
+def check(suite: Suite, env: EnvSpec) -> None:
+    """Refuse a protocol with a disturbance that nobody would carry out.
+
+    Raises:
+        UsageError: the environment cannot.
+    """
+    if suite.protocol.disturbance is not None and not env.disturbable:
+        raise UsageError(
+            f"suite {suite.name}, protocol.disturbance: environment {env.name} cannot disturb its scenes; write null."
+        )
+
+
+class DisturbedEnv:
+    """An environment whose scene is disturbed once an episode; everything else is the inner environment's.
+
+    Attributes:
+        interface: the inner environment's.
+        happened: the step and what was done in words; None if nothing was (yet).
+    """
+
+    def __init__(self, inner: Env, disturbance: Disturbance) -> None:
+        """
+        Args:
+            inner: has `disturb`.
+            disturbance: what happens.
+        """
+        self._inner = inner
+        self._disturbance = disturbance
+        self.interface = inner.interface
+        self.happened: dict[str, Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def begin(self, episode: Episode) -> Observation:
+        """The inner `begin`, undisturbed."""
+        self._rng = np.random.default_rng(episode.derived_seed(ARTIFACT))
+        self._due = int(self._rng.integers(self._disturbance.first_step, self._disturbance.last_step + 1))
+        self._steps = 0
+        self.happened = None
+        return self._inner.begin(episode)
+
+    def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """The inner `step_chunk`, in two parts if the disturbance falls into the chunk."""
+        before = self._due - self._steps
+        if not 0 <= before < len(actions):
+            return self._execute(actions)
+        if before:
+            first = self._execute(actions[:before])
+            _, _, terminated, truncated, info = first
+            if terminated or truncated or chunk_is_over(info, before):
+                return first
+            del first, _  # an observation that nobody holds is not drawn
+        self._disturb()
+        observation, reward, terminated, truncated, info = self._execute(actions[before:])
+        return observation, reward, terminated, truncated, {**info, "steps": before + int(info["steps"])}
+
+    def _execute(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        result = self._inner.step_chunk(actions)
+        self._steps += steps_executed(result[4], len(actions))
+        return result
+
+    def _disturb(self) -> None:
+        done: str = self._inner.disturb(self._rng, self._disturbance.metres)  # type: ignore[attr-defined]  # see Env
+        if done:
+            self.happened = {"step": self._due, "what": done}
+        log.info("disturbance at step %d: %s", self._due, done or "nothing could be displaced")
+
+    def scene_hash(self) -> str:
+        """The inner environment's."""
+        return self._inner.scene_hash()
+
+    def state_hash(self) -> str:
+        """The inner environment's."""
+        return self._inner.state_hash()
+
+    def render(self) -> NDArray[np.uint8]:
+        """The inner environment's."""
+        return self._inner.render()
+
+    def close(self) -> None:
+        """Close the inner environment."""
+        self._inner.close()
+
+
+class DisturbanceRecorder:
+    """Writes ``disturbances/<task>/init00-seed0.json``: ``{"step": 23, "what": …}``; nothing if nothing was displaced.
+
+    Attributes:
+        artifact: what it makes.
+        stride: None: the environment remembers.
+    """
+
+    artifact = ARTIFACT
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Args:
+            folder: the run folder.
+        """
+        self.stride: int | None = None
+        self._folder = folder
+        self._happened: dict[str, Any] | None = None
+
+    def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
+        """Nothing has happened yet."""
+
+    def on_query(self, query: Query, output: PolicyOutput) -> None:
+        """Not looked at."""
+
+    def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
+        """Ask the environment what has happened."""
+        self._happened = getattr(env, "happened", None)
+
+    def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
+        """Write it down.
+
+        Returns:
+            ``{"disturbance": path relative to the run folder}``, or nothing.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self._happened is None:
+            return {}
+        stem = Path("disturbances") / episode_stem(result.episode)
+        file = stem.with_name(f"{stem.name}.json")
+        (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (self._folder / file).write_text(json.dumps(self._happened) + "\n", encoding="utf-8")
+        return {ARTIFACT: str(file)}

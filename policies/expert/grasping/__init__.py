@@ -1,0 +1,1 @@
+"""How the hand takes hold of an object, and what it must not touch."""

@@ -1,0 +1,1 @@
+"""What the expert can do: machines of phases, each for a kind of goal."""

@@ -1,0 +1,1 @@
+"""The networks and how they are read, sized and decoded: transformer, image tokenizer, text tokenizer."""

@@ -1,0 +1,1 @@
+"""The checkpoints that come with the package, trained here."""

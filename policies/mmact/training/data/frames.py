@@ -1,0 +1,144 @@
+"""All moments of all demonstrations as arrays on the disk, made once: pictures in the size of the image tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.errors import UsageError
+from mmact_eval.policies.mmact.adapters import Adapter
+from mmact_eval.policies.mmact.network.images import to_pixels
+from mmact_eval.policies.mmact.prompts import CHUNK
+from mmact_eval.policies.mmact.training.data.recordings import Recording, chunk_at, digest, read_recordings
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What training uses of M moments.
+
+    Attributes:
+        pixels: (M, views, side, side, 3) uint8, mapped from the disk.
+        states: (M, S) float32 in the model's convention.
+        actions: (M, 8, D) float32, the chunk from here on.
+        there: (M, 8) bool, False where the demonstration was over before that action.
+        instruction: (M,) index into `instructions`.
+        subtask: (M,) index into `subtasks`; the text is "" where there is none.
+        later: (M,) the moment a chunk later in the same demonstration, -1 where there is none.
+        start: (M,) index into `starts`.
+        instructions, subtasks, starts: texts.
+    """
+
+    pixels: NDArray[np.uint8]
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    there: NDArray[np.bool_]
+    instruction: NDArray[np.int64]
+    subtask: NDArray[np.int64]
+    later: NDArray[np.int64]
+    start: NDArray[np.int64]
+    instructions: NDArray[np.str_]
+    subtasks: NDArray[np.str_]
+    starts: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def split(self, part: float, seed: int) -> tuple[Indices, Indices]:
+        """Moments to train on, and those held out: whole starts, about this part of each instruction's, one at least.
+
+        So what is held out happens in scenes that training has not seen.
+        """
+        held = np.zeros(len(self), bool)
+        for task in range(len(self.instructions)):
+            starts = np.unique(self.start[self.instruction == task])
+            order = sorted(starts, key=lambda k: hashlib.blake2b(f"{seed} {self.starts[k]}".encode()).digest())
+            count = min(max(1, round(part * len(starts))), len(starts) - 1) if part else 0
+            held |= np.isin(self.start, order[:count])
+        return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def load_moments(
+    folders: Sequence[Path], adapter: Adapter, side: int, cache: Path, say: Callable[[str], None]
+) -> Moments:
+    """The moments of these data sets, from the cache if they are there.
+
+    Raises:
+        UsageError: a data set cannot be read, or none has a demonstration.
+        OSError: the cache cannot be written.
+    """
+    key = hashlib.blake2b(f"{digest(folders)} {adapter} {side}".encode(), digest_size=6).hexdigest()
+    folder = cache / f"frames-{key}"
+    if not folder.is_dir():
+        shutil.rmtree(half := cache / f".{folder.name}", ignore_errors=True)
+        half.mkdir(parents=True)
+        _write(half, folders, adapter, side, say)
+        half.rename(folder)
+    arrays = {field.name: np.load(folder / f"{field.name}.npy", mmap_mode=_mapped(field.name))
+              for field in fields(Moments)}  # fmt: skip
+    return Moments(**arrays)
+
+
+def _mapped(name: str) -> Any:
+    return "r" if name == "pixels" else None
+
+
+def _write(folder: Path, sources: Sequence[Path], adapter: Adapter, side: int, say: Callable[[str], None]) -> None:
+    texts: dict[str, dict[str, int]] = {"instruction": {}, "subtask": {}, "start": {}}
+    columns: dict[str, list[Any]] = {field.name: [] for field in fields(Moments)}
+    count = 0
+    for source in sources:
+        for recording in read_recordings(source, adapter):
+            before = len(columns["start"])
+            _append(columns, texts, recording, adapter, side, before)
+            count += 1
+            if count % 20 == 0:
+                say(f"{count} demonstrations read, {len(columns['start'])} pictures of each camera")
+    if not count:
+        raise UsageError(f"there is no demonstration in {', '.join(map(str, sources))}")
+    for name, plural in (("instruction", "instructions"), ("subtask", "subtasks"), ("start", "starts")):
+        columns[plural] = list(texts[name])
+    for name, values in columns.items():
+        np.save(folder / f"{name}.npy", np.array(values))
+
+
+def _append(
+    columns: dict[str, list[Any]], texts: dict[str, dict[str, int]], recording: Recording, adapter: Adapter, side: int,
+    first: int,
+) -> None:  # fmt: skip
+    place = {int(frame): first + k for k, frame in enumerate(recording.drawn)}
+    for k, frame in enumerate(recording.drawn):
+        views = [resized(recording.pictures[camera][k], side) for camera in adapter.cameras]
+        chunk, there = chunk_at(recording.actions, int(frame))
+        state = adapter.vector({key: values[frame].astype(np.float64) for key, values in recording.states.items()})
+        row = {
+            "pixels": np.stack(views),
+            "states": state.astype(np.float32),
+            "actions": chunk,
+            "there": there,
+            "instruction": _number(texts["instruction"], recording.instruction),
+            "subtask": _number(texts["subtask"], recording.subtasks[frame]),
+            "later": place.get(int(frame) + CHUNK, -1),
+            "start": _number(texts["start"], recording.start),
+        }
+        for name, value in row.items():
+            columns[name].append(value)
+
+
+def resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) → (side, side, 3) uint8, by the same steps as when the model acts."""
+    pixels = to_pixels(image, side).permute(1, 2, 0)
+    small: NDArray[np.uint8] = ((pixels + 1.0) * 127.5).round().clamp(0, 255).byte().numpy()
+    return small
+
+
+def _number(known: dict[str, int], text: str) -> int:
+    return known.setdefault(text, len(known))

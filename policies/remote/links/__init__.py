@@ -1,0 +1,1 @@
+"""Connections: websockets and HTTP, with limits, through proxies, in a thread of their own."""

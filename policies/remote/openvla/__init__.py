@@ -1,0 +1,1 @@
+"""The REST servers of OpenVLA and OpenVLA-OFT."""

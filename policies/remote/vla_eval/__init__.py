@@ -1,0 +1,1 @@
+"""vla-eval's websocket protocol, from both ends."""

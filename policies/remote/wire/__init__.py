@@ -1,0 +1,1 @@
+"""How observations and answers become bytes, and what is checked of them."""
