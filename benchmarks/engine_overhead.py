@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineArm, EngineOptions, LocalEngine
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
 
 

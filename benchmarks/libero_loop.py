@@ -82,12 +82,12 @@ def main() -> None:
 
 def run(args: argparse.Namespace) -> dict[str, float]:
     """One side: wall-clock seconds for construction and for all episodes, and processor seconds of both together."""
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.libero import catalog, plugin
     from mmact_eval.envs.libero.checks.verify import smooth_actions
     from mmact_eval.envs.libero.upstream import load_simulator
     from mmact_eval.protocols import Needs
     from mmact_eval.rollout import run_episode
-    from mmact_eval.suite import load_suite
 
     suite = load_suite(args.suite, ("protocol.seed_mode=upstream", f"protocol.max_steps={args.steps}"))
     task = plugin.tasks(suite)[args.task]

@@ -17,8 +17,8 @@ import resource
 import time
 from collections.abc import Callable
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import catalog, plugin
-from mmact_eval.suite import load_suite
 
 ROUNDS = 5
 

@@ -28,11 +28,11 @@ import numpy as np
 import websockets.sync.client
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.policies.remote.openpi import client as openpi
 from mmact_eval.policies.remote.vla_eval import client as vla_eval
 from mmact_eval.policies.remote.wire.codec import pack, unpack
 from mmact_eval.protocols import Policy
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
 
 PEERS = Path(__file__).parents[1] / "tests" / "helpers"

@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin import plugin
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.install import installation, vulkan
 from mmact_eval.envs.robotwin.seeds.manifest import Column, Manifest, Verdict
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, PolicyOutput, Query
 
 CHUNK = 10

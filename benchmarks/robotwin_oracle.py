@@ -22,12 +22,12 @@ from pathlib import Path
 
 from reproducibility import Case, run_case
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.seeds import manifest as seeds
 from mmact_eval.policies.robotwin_oracle import make_policy
 from mmact_eval.runs.folder import read_episodes
 from mmact_eval.specs import EnvSpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
 
 SUITE = "robotwin-smoke"

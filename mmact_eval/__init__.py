@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.protocols import Env, EnvPlugin, Needs, Observer, Policy, Task
     from mmact_eval.rollout import run_episode
     from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec, StateSpec
-    from mmact_eval.suite import Protocol, Suite, load_suite
+    from mmact_eval.suite import Protocol, Suite
     from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
 _HOMES = {
+    "mmact_eval.config.suite_file": ("load_suite",),
     "mmact_eval.protocols": ("Env", "EnvPlugin", "Needs", "Observer", "Policy", "Task"),
     "mmact_eval.rollout": ("run_episode",),
     "mmact_eval.specs": ("ActionSpec", "EnvSpec", "PolicySpec", "StateSpec"),
-    "mmact_eval.suite": ("Protocol", "Suite", "load_suite"),
+    "mmact_eval.suite": ("Protocol", "Suite"),
     "mmact_eval.types": ("Episode", "EpisodeResult", "Observation", "PolicyOutput", "Query"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

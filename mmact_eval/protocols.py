@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,7 +208,7 @@ class EnvPlugin(Protocol):
       episodes need that are left to do now. Returns a mapping of texts that joins `versions` in the protocol
       fingerprint; so it may not depend on which episodes these are.
     - ``setup(say)``, called by `mmact-eval setup NAME`: bring what pip cannot bring; again is harmless.
-    - ``examine(deep)``, an iterator of `mmact_eval.check.Check`s that `mmact-eval doctor` shows. They try things, in
+    - ``examine(deep)``, an iterator of `Check`s that `mmact-eval doctor` shows. They try things, in
       fresh processes, and take seconds; minutes if `deep` (``doctor --deep``).
     - ``permissions``, names of ``env_args`` that permit something and change no result: they do not bind a run folder.
     - ``reference``, the name of a policy that solves its tasks, whose episodes `mmact-eval probe` shows to others.
@@ -293,3 +293,26 @@ class Observer(Protocol):
     def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
         """The episode is over. Returns artifacts: kind → path."""
         ...
+
+
+Status = Literal["ok", "note", "fail"]
+"""``fail``: a run needs it. ``note``: some runs go without it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table of `mmact-eval doctor`.
+
+    Attributes:
+        group: heading it stands under.
+        name: what was looked at.
+        status: how it is.
+        detail: what was found.
+        todo: what to do about it, "" if nothing.
+    """
+
+    group: str
+    name: str
+    status: Status
+    detail: str
+    todo: str = ""

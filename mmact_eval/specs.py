@@ -7,9 +7,14 @@ guessed: conventions are stated on both sides and `mmact_eval.compat` compares t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmact_eval.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -134,3 +139,46 @@ class PolicySpec:
     not_real: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     chunk_varies: bool = False
+
+
+_ONE_ARM = 8
+"""The longest action of one arm with a gripper: seven joints and the gripper, or position, quaternion and gripper."""
+
+
+def gripper_columns(action: ActionSpec) -> NDArray[np.bool_]:
+    """Which numbers of an action are a gripper's: (D,) booleans.
+
+    Raises:
+        UsageError: there is a gripper, and it is not known where: with two arms it is not the last number alone.
+    """
+    columns = np.zeros(action.dim, bool)
+    if action.gripper and action.dim > _ONE_ARM:
+        raise UsageError(f"this works with one arm; which of {action.dim} numbers are grippers is not known.")
+    columns[-1] = bool(action.gripper)
+    return columns
+
+
+def still_action(action: ActionSpec) -> NDArray[np.float32]:
+    """The (D,) float32 action that moves nothing, the gripper open.
+
+    Raises:
+        UsageError: actions are absolute, so that standing still depends on where the robot is; or as `gripper_columns`.
+    """
+    if "delta" not in action.control:
+        raise UsageError(f'"{action.control}" actions are no deltas: which of them stands still is not known.')
+    return np.where(gripper_columns(action), action.open_gripper, 0.0).astype(np.float32)
+
+
+TRAINED_ON = "trained_on"
+"""Key of `PolicySpec.config`: suite → init states that a policy was trained on, as `in_ranges` writes them."""
+
+
+def in_ranges(numbers: Iterable[int]) -> str:
+    """``0-2,7`` for 0, 1, 2 and 7."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

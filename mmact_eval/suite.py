@@ -5,7 +5,6 @@ Suites are YAML files, from the package (``suites/``) or from a path; `mmact_eva
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -102,26 +101,3 @@ class Suite(_Strict):
     title: str = ""
     description: str = ""
     source: str = ""
-
-
-def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
-    """A suite by name or alias, or from a YAML file.
-
-    Args:
-        name_or_path: ``libero-long``, ``libero_10`` (aliases; case does not matter), or a path: whatever contains a
-            ``/`` or ends in ``.yaml`` or ``.yml``.
-        overrides: ``protocol.max_steps=100``: fields to change, their values in YAML; checked by the same rules.
-
-    Raises:
-        UsageError: no such suite, or something in it is wrong; a line for each error, with file, line and field.
-    """
-    from mmact_eval.config import suite_file
-
-    return suite_file.load(name_or_path, overrides)
-
-
-def list_suites() -> list[Suite]:
-    """The suites of the package, by environment; those that vary another suite come after the originals."""
-    from mmact_eval.config import suite_file
-
-    return suite_file.load_all()

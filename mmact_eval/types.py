@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -49,9 +51,35 @@ class Episode:
         """A unique, readable name: ``libero-object/pick_up_the_milk/init3/seed0``."""
         return f"{self.suite}/{self.task}/init{self.init_state}/seed{self.seed}"
 
+    @property
+    def file_stem(self) -> Path:
+        """``<task>/init03-seed0``: where a file of this episode lies below a folder for one kind of file of one run.
+
+        It has no suffix. A task name that is too long for a file system, or holds what a file name cannot, is cut or
+        changed and gets a hash of the whole name: tasks that begin alike stay apart. Other names, in any script, are
+        left as they are.
+        """
+        return Path(_folder_name(self.task)) / f"init{self.init_state:02d}-seed{self.seed}"
+
     def derived_seed(self, *salt: object) -> int:
         """A 32-bit seed bound to this episode and a purpose, e.g. ``episode.derived_seed("scene")``."""
         return derive_seed(self.seed, self.suite, self.task, self.init_state, *salt)
+
+
+_LONGEST_FOLDER_NAME = 100
+"""Bytes: file systems take 255 for a name, encrypted ones 143."""
+
+_HASH_LETTERS = 8
+_UNSAFE = re.compile(r"[/\x00-\x1f\x7f]|^\.")
+
+
+def _folder_name(task: str) -> str:
+    whole = task.encode("utf-8", "backslashreplace")
+    safe = _UNSAFE.sub("_", whole.decode()) or "_"
+    if safe == task and len(whole) <= _LONGEST_FOLDER_NAME:
+        return task
+    start = safe.encode()[: _LONGEST_FOLDER_NAME - _HASH_LETTERS - 1].decode(errors="ignore")  # never half a letter
+    return f"{start}-{hashlib.blake2b(whole, digest_size=_HASH_LETTERS // 2).hexdigest()}"
 
 
 @dataclass(frozen=True)

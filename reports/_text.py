@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from mmact_eval.results.pairing import Pairing
-from mmact_eval.results.published.beside import PublishedRow
 from mmact_eval.results.published.physics import physics_of
 from mmact_eval.results.published.rows import PublishedResult
+from mmact_eval.results.published.table import PublishedRow
 from mmact_eval.results.repeats import Repeated
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
-from mmact_eval.results.published.beside import PublishedTable
+from mmact_eval.results.published.table import PublishedTable
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
 

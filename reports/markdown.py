@@ -8,9 +8,9 @@ from pathlib import Path
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.reports._markdown_table import bold, cell, pairs, table
-from mmact_eval.results.published.beside import PublishedTable
 from mmact_eval.results.published.physics import NOT_STATED
 from mmact_eval.results.published.rows import KINDS
+from mmact_eval.results.published.table import PublishedTable
 from mmact_eval.results.repeats import Repeats
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import Row, Summary

@@ -60,10 +60,10 @@ def make_env(
     Raises:
         UsageError: no such suite, task or camera; LIBERO is not installed.
     """
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.libero import plugin
     from mmact_eval.errors import UsageError, did_you_mean
     from mmact_eval.protocols import Needs
-    from mmact_eval.suite import load_suite
 
     loaded = load_suite(suite, tuple(overrides))
     tasks = plugin.tasks(loaded)

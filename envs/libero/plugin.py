@@ -16,10 +16,10 @@ from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
 if TYPE_CHECKING:
-    from mmact_eval.check import Check
     from mmact_eval.envs.libero.checks.settle_check import SettleRow
     from mmact_eval.envs.libero.checks.verify import VerifyRow
     from mmact_eval.envs.libero.env import LiberoEnv
+    from mmact_eval.protocols import Check
 
 
 class LiberoPlugin:
@@ -113,14 +113,14 @@ class LiberoPlugin:
         from mmact_eval.envs.libero.checks.verify import verify_task
 
         for task in tasks:
-            yield from verify_task(self, suite, task, episodes=episodes, steps=steps)
+            yield from verify_task(self.make, suite, task, episodes=episodes, steps=steps)
 
     def settle(self, suite: Suite, tasks: Sequence[Task]) -> Iterator[SettleRow]:
         """Compare where objects come to rest with the published physics; see `checks.settle_check`."""
         from mmact_eval.envs.libero.checks.settle_check import check_task
 
         for task in tasks:
-            yield from check_task(self, suite, task)
+            yield from check_task(self.make, suite, task)
 
 
 def _version(package: str) -> str:

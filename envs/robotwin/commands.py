@@ -37,13 +37,13 @@ def seeds_command(
 ) -> int:
     """Find the seeds that the expert solves and write them down with their instructions."""
     from mmact_eval import registry
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.robotwin import plugin
     from mmact_eval.envs.robotwin.args import RobotwinArgs
     from mmact_eval.envs.robotwin.seeds import manifest as seeds
     from mmact_eval.envs.robotwin.seeds import search
     from mmact_eval.errors import UsageError
     from mmact_eval.runs.episodes import plan_episodes, select_tasks, suite_tasks
-    from mmact_eval.suite import load_suite
 
     suite = load_suite(suite_name, overrides)
     if suite.env != "robotwin":

@@ -15,6 +15,7 @@ from mmact_eval.envs.robotwin.client import Simulator
 from mmact_eval.envs.robotwin.install import installation
 from mmact_eval.envs.robotwin.install.vulkan import Driver
 from mmact_eval.envs.robotwin.seeds import manifest as seeds
+from mmact_eval.envs.robotwin.seeds.search import find_seeds
 from mmact_eval.envs.robotwin.spec import camera_type, env_spec
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.lazy_images import LastLook, LazyImages
@@ -61,7 +62,7 @@ class RobotwinEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
                     f'suite {suite.name} offers no camera "{camera}"; add it to protocol.cameras'
                     f" (it has {', '.join(self.interface.cameras) or 'none'})."
                 )
-        self._suite, self._needs = suite, needs
+        self._suite, self._needs, self._driver = suite, needs, driver
         self._args = RobotwinArgs.parse(suite.env_args)
         self._simulator = Simulator(
             installation.settings(self._args, camera_type(suite, self._args)), self._args.python, driver.variables
@@ -146,13 +147,12 @@ class RobotwinEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
             seed: the run's seed; None keeps the last one (0 at first).
             options: ``{"init_state": k}``, by default 0.
         """
-        from mmact_eval.envs.robotwin import plugin
-
         super().reset(seed=seed)
         if seed is not None:
             self._seed = seed
         init_state = int((options or {}).get("init_state", 0))
-        plugin.find_seeds(self._suite, {(self.task.name, self._seed): init_state + 1}, 1, lambda text: None)
+        wanted = {(self.task.name, self._seed): init_state + 1}
+        find_seeds(self._suite, wanted, 1, lambda text: None, lambda: self._driver.variables)
         episode = Episode(self._suite.name, self.task.name, init_state, self._seed)
         observation = self._as_dict(self.begin(episode))
         return observation, {"episode": episode.key, "scene_hash": self._scene_hash}

@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmact_eval.check import Check
 from mmact_eval.envs.robotwin.install import installation, vulkan
 from mmact_eval.envs.robotwin.simulator.runtime import layout_of
 from mmact_eval.errors import UsageError
 from mmact_eval.machine.user_folders import expanded
+from mmact_eval.protocols import Check
 
 _GROUP = "RoboTwin"
 _PACKAGES = ("sapien", "mplib", "toppra", "transforms3d", "trimesh")

@@ -59,10 +59,10 @@ def make_env(
     Raises:
         UsageError: no such suite, task or camera; something is not installed.
     """
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.robotwin import plugin
     from mmact_eval.errors import UsageError, did_you_mean
     from mmact_eval.protocols import Needs
-    from mmact_eval.suite import load_suite
 
     name = suite or ("robotwin-50" if os.environ.get("ROBOTWIN_ROOT") else "robotwin-smoke")
     loaded = load_suite(name, tuple(overrides))

@@ -11,7 +11,7 @@ from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.install import installation, vulkan
 from mmact_eval.envs.robotwin.seeds import manifest as seeds
 from mmact_eval.envs.robotwin.seeds import search
-from mmact_eval.envs.robotwin.spec import camera_type, env_spec
+from mmact_eval.envs.robotwin.spec import env_spec
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.specs import EnvSpec
@@ -19,8 +19,8 @@ from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
 if TYPE_CHECKING:
-    from mmact_eval.check import Check
     from mmact_eval.envs.robotwin.env import RobotwinEnv
+    from mmact_eval.protocols import Check
 
 _PACKAGES = ("sapien", "mplib", "toppra", "transforms3d", "trimesh")
 
@@ -96,28 +96,7 @@ class RobotwinPlugin:
         Raises:
             UsageError: something is missing, or the user's manifest has too few seeds.
         """
-        from mmact_eval.envs.robotwin.client import Simulator
-
-        args = RobotwinArgs.parse(suite.env_args)
-        path = seeds.manifest_path(args)
-        if args.seeds:
-            manifest = seeds.load(args)
-            for (task, run_seed), number in wanted.items():
-                seeds.accepted_seed(args, task, run_seed, number - 1)
-            return manifest
-        with seeds.being_changed(path):
-            manifest = seeds.load(args)
-            settings = installation.settings(args, camera_type(suite, args))
-            driver = self._chosen_driver()
-            search.SeedSearch(
-                manifest,
-                path,
-                lambda: Simulator(settings, args.python, driver.variables),
-                args.attempts,
-                args.expert_timeout,
-                say,
-            ).run(wanted, workers)
-        return manifest
+        return search.find_seeds(suite, wanted, workers, say, lambda: self._chosen_driver().variables)
 
     def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         """Choose the Vulkan driver, and share the cores out for software rendering.

@@ -16,11 +16,11 @@ from typing import Any
 from gymnasium.envs.registration import register as gym_register
 from gymnasium.envs.registration import registry
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.toy import INIT_STATES, INSTRUCTIONS, plugin
 from mmact_eval.envs.toy.env import ToyEnv
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import Needs, Task
-from mmact_eval.suite import load_suite
 
 
 def make_gym(task: str = "easy", render_mode: str | None = None, **protocol: Any) -> ToyEnv:

@@ -29,7 +29,7 @@ def _table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
 @command.command("suites")
 def suites() -> None:
     """The suites of the package."""
-    from mmact_eval.suite import list_suites
+    from mmact_eval.config.suite_file import list_suites
 
     rows = [
         (
@@ -50,8 +50,8 @@ def suites() -> None:
 def tasks(suite_name: str) -> None:
     """The tasks of a suite, with their numbers."""
     from mmact_eval import registry
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.runs.episodes import suite_tasks
-    from mmact_eval.suite import load_suite
 
     suite = load_suite(suite_name)
     found = suite_tasks(registry.env_plugin(suite.env), suite)

@@ -24,10 +24,10 @@ Each line says who measured it and how. Numbers in one table need not be compara
 @click.option("--csv", "as_csv", is_flag=True, help="All columns, as CSV.")
 def command(suite: str | None, model: str | None, as_csv: bool) -> int:
     """List published results with their sources, episodes and protocols."""
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.errors import UsageError
     from mmact_eval.results.published.physics import NOT_STATED
     from mmact_eval.results.published.rows import load, select
-    from mmact_eval.suite import load_suite
 
     everything = load()
     names = list(dict.fromkeys(result.suite for result in everything))

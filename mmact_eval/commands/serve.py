@@ -64,7 +64,7 @@ def command(
 ) -> int:
     """Serve a policy to other harnesses, or to this one on another machine."""
     from mmact_eval import compat, registry
-    from mmact_eval.suite import load_suite
+    from mmact_eval.config.suite_file import load_suite
 
     suite = load_suite(suite_name, overrides)
     env_spec = registry.env_plugin(suite.env).spec(suite)

@@ -20,8 +20,17 @@ from mmact_eval.suite import Suite
 _INHERITED = ("env", "env_args", "tasks", "protocol")
 
 
-def load(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
-    """See `mmact_eval.suite.load_suite`."""
+def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
+    """A suite by name or alias, or from a YAML file.
+
+    Args:
+        name_or_path: ``libero-long``, ``libero_10`` (aliases; case does not matter), or a path: whatever contains a
+            ``/`` or ends in ``.yaml`` or ``.yml``.
+        overrides: ``protocol.max_steps=100``: fields to change, their values in YAML; checked by the same rules.
+
+    Raises:
+        UsageError: no such suite, or something in it is wrong; a line for each error, with file, line and field.
+    """
     return unchecked(name_or_path, overrides).checked(Suite)
 
 
@@ -37,8 +46,8 @@ def unchecked(name_or_path: str, overrides: Sequence[str] = ()) -> Document:
     return document
 
 
-def load_all() -> list[Suite]:
-    """See `mmact_eval.suite.list_suites`."""
+def list_suites() -> list[Suite]:
+    """The suites of the package, by environment; those that vary another suite come after the originals."""
     varied = {name for name, document in _package().items() if "extends" in document.data}
     suites = [_resolved(document, ()).checked(Suite) for document in _package().values()]
     return sorted(suites, key=lambda suite: (suite.env, suite.name in varied, suite.name))

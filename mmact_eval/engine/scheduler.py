@@ -6,7 +6,6 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from mmact_eval.runs.episodes import in_turns
 from mmact_eval.types import Episode
 
 Place = tuple[int, str]
@@ -172,4 +171,17 @@ def rounds_of(jobs: Sequence[Sequence[Job]], turn: int) -> list[list[Job]]:
             if number == len(rounds):
                 rounds.append([])
             rounds[number] += [job_of[episode] for episode in episodes]
+    return rounds
+
+
+def in_turns(episodes: Sequence[Episode], turn: int) -> list[list[Episode]]:
+    """The episodes in rounds, in each of which every task has its next `turn` episodes."""
+    rounds: list[list[Episode]] = []
+    seen: dict[str, int] = {}
+    for episode in episodes:
+        number = seen.get(episode.task, 0)
+        seen[episode.task] = number + 1
+        while len(rounds) <= number // turn:
+            rounds.append([])
+        rounds[number // turn].append(episode)
     return rounds

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.observers.picture_scores import fitted, psnr, ssim
 from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
@@ -90,7 +89,7 @@ class TranscriptRecorder:
         """
         if not self._said:
             return {}
-        stem = Path("plans") / episode_stem(result.episode)
+        stem = Path("plans") / result.episode.file_stem
         (self._folder / stem).parent.mkdir(parents=True, exist_ok=True)
         for number, image in self._images.items():
             file = stem.with_name(f"{stem.name}-query{self._said[number]['query']}.png")

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.observers.video_encoder import encode
 from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
@@ -92,7 +91,7 @@ class VideoRecorder:
         """
         if not wanted(self._mode, result) or not self._frames:
             return {}
-        stem = Path("videos") / episode_stem(result.episode)
+        stem = Path("videos") / result.episode.file_stem
         name = stem.with_name(f"{stem.name}-{result.outcome}.mp4")
         self._write(self._folder / name)
         self._frames = []

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from mmact_eval import registry
 from mmact_eval.errors import UsageError
-from mmact_eval.machine import user_folders
-from mmact_eval.observers.episode_files import episode_stem
+from mmact_eval.machine import host, user_folders
 from mmact_eval.probe import reference
 from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference
 from mmact_eval.protocols import Env
@@ -93,7 +92,7 @@ class ReferenceRecorder:
             frames.append(Frame(result.episode, step, labels[step], observation, actions[step : step + HORIZON]))
         if not frames:
             return {}
-        stem = Path("frames") / episode_stem(result.episode)
+        stem = Path("frames") / result.episode.file_stem
         name = stem.with_name(f"{stem.name}.npz")
         reference.save(self._run_folder / name, frames)
         return {ARTIFACT: str(name)}
@@ -162,7 +161,7 @@ def _key(request: RunRequest, env_spec: EnvSpec, expert: str, frames: int) -> st
             "expert": [expert, _code(expert, env_spec)],
             "frames": frames,
             "versions": dict(plugin.versions()),
-            "code": provenance.package_versions(),
+            "code": host.package_versions(),
             "env": provenance.describe_env(env_spec),
             "gl": os.environ.get("MUJOCO_GL", ""),
         }

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
-from mmact_eval.gripper import gripper_columns
-from mmact_eval.specs import ActionSpec
+from mmact_eval.specs import ActionSpec, gripper_columns
 from mmact_eval.types import Episode, Observation
 
 HORIZON = 16

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from mmact_eval import registry
 from mmact_eval.engine.options import EngineOptions
+from mmact_eval.engine.scheduler import in_turns
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.protocols import Policy
 from mmact_eval.recheck.then_and_now import ThenAndNow, then_and_now
-from mmact_eval.runs.episodes import in_turns, suite_tasks
+from mmact_eval.runs.episodes import suite_tasks
 from mmact_eval.runs.reading import Run, read_run
 from mmact_eval.runs.request import Extension, RunRequest
 from mmact_eval.runs.runner import execute

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.errors import PolicyFailure, UsageError
-from mmact_eval.gripper import gripper_columns
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan, policy_calls
-from mmact_eval.specs import ActionSpec
+from mmact_eval.specs import ActionSpec, gripper_columns
 from mmact_eval.suite import Protocol
 from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 from mmact_eval.types import PolicyOutput, Query

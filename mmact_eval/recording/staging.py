@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from mmact_eval.errors import RunFolderError
 from mmact_eval.machine.whole_file import to_disk
-from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.recording import images
 from mmact_eval.recording.layout import ACTION, IMAGE_AGE, INTENDED_ACTION, SUBTASK, Frame, Layout, Vector, image_column
 from mmact_eval.recording.pictures import count_frames
@@ -103,7 +102,7 @@ def stage(
     Raises:
         OSError: it could not be written; nothing is left of it.
     """
-    final = episode_stem(result.episode)
+    final = result.episode.file_stem
     half = root / f"{_UNFINISHED}{uuid.uuid4().hex}"
     try:
         half.mkdir(parents=True)

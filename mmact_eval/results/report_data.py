@@ -12,7 +12,7 @@ from mmact_eval.results.summary import Summary
 from mmact_eval.runs.reading import Run
 
 if TYPE_CHECKING:
-    from mmact_eval.results.published.beside import PublishedTable
+    from mmact_eval.results.published.table import PublishedTable
 
 
 @dataclass(frozen=True)

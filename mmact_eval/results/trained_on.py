@@ -7,22 +7,10 @@ tell the two apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from mmact_eval.specs import TRAINED_ON
 from mmact_eval.types import EpisodeResult
-
-TRAINED_ON = "trained_on"
-
-
-def in_ranges(numbers: Iterable[int]) -> str:
-    """``0-2,7`` for 0, 1, 2 and 7."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def from_ranges(text: str) -> set[int]:

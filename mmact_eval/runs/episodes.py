@@ -118,19 +118,6 @@ def plan_episodes(
     return planned
 
 
-def in_turns(episodes: Sequence[Episode], turn: int) -> list[list[Episode]]:
-    """The episodes in rounds, in each of which every task has its next `turn` episodes."""
-    rounds: list[list[Episode]] = []
-    seen: dict[str, int] = {}
-    for episode in episodes:
-        number = seen.get(episode.task, 0)
-        seen[episode.task] = number + 1
-        while len(rounds) <= number // turn:
-            rounds.append([])
-        rounds[number // turn].append(episode)
-    return rounds
-
-
 def shuffled(episodes: Sequence[Episode], key: int) -> list[Episode]:
     """The same episodes in another order; results do not depend on it."""
     mixed = list(episodes)

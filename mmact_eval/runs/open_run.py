@@ -13,6 +13,7 @@ from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
 from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.identity.made_policy import MadePolicy
+from mmact_eval.machine import host
 from mmact_eval.machine.renderers import Renderers
 from mmact_eval.observers import video
 from mmact_eval.observers.plan_reference import PlanReference
@@ -184,11 +185,11 @@ class OpenRun:
             self.progress.say(self._films.announced)
         self._store.add_session(
             event="start",
-            command=provenance.command_line(),
+            command=host.command_line(),
             pending=len(self._pending),
             **self._scope,
             options=asdict(request.options),
-            machine=provenance.machine(),
+            machine=host.machine(),
             prepared=dict(prepared),
         )
 
@@ -298,7 +299,7 @@ def _manifest(request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Map
         "suite": request.suite.model_dump(mode="json", exclude={"protocol"}),
         "protocol": {**request.suite.protocol.model_dump(mode="json"), "replan": asked["protocol"]["replan"]},
         "policy": {
-            "target": provenance.without_passwords(request.policy),
+            "target": host.without_passwords(request.policy),
             "name": spec.name,
             "args": asked["policy"]["args"],
             **{
@@ -307,7 +308,7 @@ def _manifest(request: RunRequest, env_spec: EnvSpec, policy: Policy, asked: Map
             },
         },
         "env": provenance.describe_env(env_spec),
-        "versions": {**asked["versions"], **provenance.package_versions()},
+        "versions": {**asked["versions"], **host.package_versions()},
         "seed": request.seed,
-        "command": provenance.command_line(),
+        "command": host.command_line(),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.machine import host
 from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Observer, Policy
@@ -109,7 +110,7 @@ def default_folder(request: RunRequest) -> Path:
 
     Arguments of the policy and changes of the suite (``--set``) add a short hash.
     """
-    name = provenance.without_passwords(request.policy).rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
+    name = host.without_passwords(request.policy).rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
     if request.policy_args or request.overrides:
         asked = {"args": plain_data(dict(request.policy_args)), "set": sorted(request.overrides)}
         name += f"-{provenance.digest(asked)[:6]}"

@@ -146,7 +146,7 @@ def _arm(file: StudyFile, arm: StudyArm, asked: Asked, shared: Mapping[str, Any]
 
 
 def _suite(file: StudyFile, name: str, overrides: Sequence[str], *holders: tuple[int | str, ...]) -> Suite:
-    suite_file.load(name, overrides)  # what is wrong with the suite itself is said of the suite
+    suite_file.load_suite(name, overrides)  # what is wrong with the suite itself is said of the suite
     return suite_file.unchecked(name, overrides).extended_by(file.protocol(*holders)).checked(Suite)
 
 

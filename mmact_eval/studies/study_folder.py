@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
+from mmact_eval.machine import host
 from mmact_eval.machine.whole_file import write_whole
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.folder import read_episodes
@@ -40,7 +41,7 @@ class StudyFolder:
             "base": dict(plan.base),
             "arms": {arm.name: dict(arm.changes) for arm in plan.arms},
             "stopped": before.get("stopped", {}),
-            "command": provenance.command_line(),
+            "command": host.command_line(),
         }
         content = json.loads(json.dumps(content, default=str))
         if before and self.reported_arms():

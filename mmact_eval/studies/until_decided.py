@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmact_eval.runs.episodes import in_turns
+from mmact_eval.engine.scheduler import in_turns
 from mmact_eval.statistics.sequential import SequentialComparison, Verdict
 from mmact_eval.types import Episode, EpisodeResult
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mmact_eval import suite
-from mmact_eval.gripper import still_action
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan, policy_calls
+from mmact_eval.specs import still_action
 from mmact_eval.suite import Count
 from mmact_eval.transforms.base import Settings, TransformedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
-from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.protocols import Env
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
 from mmact_eval.specs import EnvSpec
@@ -161,7 +160,7 @@ class DisturbanceRecorder:
         """
         if self._happened is None:
             return {}
-        stem = Path("disturbances") / episode_stem(result.episode)
+        stem = Path("disturbances") / result.episode.file_stem
         file = stem.with_name(f"{stem.name}.json")
         (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
         (self._folder / file).write_text(json.dumps(self._happened) + "\n", encoding="utf-8")

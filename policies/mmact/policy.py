@@ -17,8 +17,7 @@ from mmact_eval.policies.mmact.own.nano import NANO, NANO_SPATIAL, NANOS, nano_c
 from mmact_eval.policies.mmact.own.own_defaults import OWN_OPTIONS, OwnDefaults, read_own_defaults
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM
 from mmact_eval.policies.mmact.random_weights.tiny import TINY, tiny_checkpoint
-from mmact_eval.results.trained_on import TRAINED_ON
-from mmact_eval.specs import EnvSpec, PolicySpec
+from mmact_eval.specs import TRAINED_ON, EnvSpec, PolicySpec
 
 if TYPE_CHECKING:
     from mmact_eval.policies.mmact.acting import MmactPolicy

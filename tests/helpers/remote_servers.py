@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from websockets.asyncio.server import ServerConnection, serve
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.policies.remote.vla_eval.wire import decode, encode, hello
 from mmact_eval.policies.remote.wire.codec import Dialect, pack, unpack
 from mmact_eval.policies.remote.wire.layouts import Layout, NativeLayout
 from mmact_eval.policies.remote.wire.specs import KEY, describe, read_identity, read_index
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
 
 HASH_POLICY = f"{Path(__file__).parent / 'remote_policies.py'}:HashPolicy"

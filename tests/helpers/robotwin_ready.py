@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin import plugin
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.install import installation, vulkan
 from mmact_eval.envs.robotwin.seeds.manifest import Column, Manifest, Verdict
 from mmact_eval.errors import UsageError
-from mmact_eval.suite import Suite, load_suite
+from mmact_eval.suite import Suite
 
 TASK = "stack_blocks_two"
 WORDS: Mapping[str, str] = {"unseen": "stack them", "seen": "build a stack"}

@@ -1,12 +1,14 @@
-"""Dependencies point one way, starting is cheap, and wheels contain everything."""
+"""Dependencies point one way, rooms stay small, starting is cheap, and wheels contain everything."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -14,39 +16,126 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("envs", "policies", "reports", "suites")
+SHARED_ROOMS: dict[str, set[str]] = {"policies": set(), "envs": set()}
+"""Folders of a family that several of its plug-ins may use, and that use none of them: a family of models, say."""
+
 SIMULATORS_AND_MODELS = {"torch", "mujoco", "robosuite", "libero", "sapien"}
 HEAVY = {"pandas", "scipy", "matplotlib", "numba", "cv2", "gymnasium", "imageio", *SIMULATORS_AND_MODELS}
+
+ALLOWED_BY_NAME = {
+    # Suites and studies are data of the package; the engine finds their folder by name.
+    "mmact_eval/config/suite_file.py": {"mmact_eval.suites"},
+    "mmact_eval/studies/study_file.py": {"mmact_eval.suites"},
+    # The groups of entry points are called after packages.
+    "mmact_eval/registry.py": {"mmact_eval.commands", *(f"mmact_eval.{family}" for family in FAMILIES)},
+    "mmact_eval/commands/list.py": {f"mmact_eval.{family}" for family in FAMILIES},
+    # A fresh process, which starts from the plug-in as a user would.
+    "envs/libero/checks/examine.py": {"mmact_eval.envs.libero.checks.trial"},
+}
+"""Modules that a file may name in a string although it may not import them, and why."""
+
+ENTRIES = 16
+LINES = 400
+FRONT_DOORS = {"mmact_eval", "tests/unit"}
+"""Of these the files are counted and not the rooms; tests/unit has the rooms of mmact_eval."""
+
+ModuleGraph = Mapping[str, set[str]]
 
 
 def modules(folder: str) -> list[Path]:
     return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Dotted names a module imports, also inside functions; relative ones made absolute."""
-    package = module_name(path.parent)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts if parts[0] == "mmact_eval" else ("mmact_eval", *parts))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@functools.cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Dotted names a module imports, also inside functions and for types alone; relative ones made absolute.
+
+    Names in strings count too, be they handed to `import_module` or run as code in another process, unless they are
+    in `ALLOWED_BY_NAME` or in a docstring.
+    """
+    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    allowed = ALLOWED_BY_NAME.get(relative(path), set())
+    found: list[str] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             parent = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             module = ".".join([*parent, *([node.module] if node.module else [])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
-            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).parts
-    return ".".join(parts if parts[0] == "mmact_eval" else ("mmact_eval", *parts))
+            found += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            named = re.findall(r"\bmmact_eval(?:\.[a-z_]\w*)+", node.value)
+            found += [name for name in named if name not in allowed]
+    return tuple(found)
 
 
 def within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-@pytest.mark.parametrize("path", modules("mmact_eval"), ids=lambda path: str(path.relative_to(ROOT)))
+@functools.cache
+def file_graph() -> ModuleGraph:
+    """Module → modules of ours it imports. `from package import module` is an import of the module, not the package."""
+    paths = {module_name(path): path for folder in ("mmact_eval", *FAMILIES) for path in modules(folder)}
+    graph: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        wanted = set(imports(path))
+        packages = {
+            one for one in wanted if any(other != one and within(other, one) for other in wanted & paths.keys())
+        }
+        graph[name] = (wanted & paths.keys()) - packages - {name}
+    return graph
+
+
+def circles(graph: ModuleGraph) -> list[list[str]]:
+    """Groups of nodes each of which leads to each other one."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            for after in graph.get(todo.pop(), ()):
+                if after not in seen:
+                    seen.add(after)
+                    todo.append(after)
+        return seen
+
+    reach = {node: reached(node) for node in graph}
+    return sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph if a in reach[a]})  # type: ignore[arg-type]
+
+
+def grouped(graph: ModuleGraph, group: Callable[[str], str]) -> ModuleGraph:
+    rooms: dict[str, set[str]] = {}
+    for name, wanted in graph.items():
+        rooms.setdefault(group(name), set()).update(group(other) for other in wanted if group(other) != group(name))
+    return rooms
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(file_graph()) == []
+
+
+def test_no_rooms_of_the_engine_import_each_other_in_a_circle() -> None:
+    engine = {
+        name: wanted for name, wanted in file_graph().items() if name.split(".")[1:2] not in [[f] for f in FAMILIES]
+    }
+    del engine["mmact_eval"]  # the door: names are looked up where they live when somebody asks
+    assert circles(grouped(engine, lambda name: ".".join(name.split(".")[:2]))) == []
+
+
+@pytest.mark.parametrize("path", modules("mmact_eval"), ids=relative)
 def test_the_engine_imports_no_plug_in_and_no_simulator(path: Path) -> None:
     forbidden = {*(f"mmact_eval.{family}" for family in FAMILIES), *SIMULATORS_AND_MODELS}
     assert not [name for name in imports(path) if any(within(name, package) for package in forbidden)]
@@ -56,7 +145,7 @@ def test_the_engine_imports_no_plug_in_and_no_simulator(path: Path) -> None:
 def test_plug_ins_of_one_family_do_not_import_another(family: str) -> None:
     others = [f"mmact_eval.{other}" for other in FAMILIES if other != family]
     wrong = [
-        f"{path.relative_to(ROOT)}: {name}"
+        f"{relative(path)}: {name}"
         for path in modules(family)
         for name in imports(path)
         if any(within(name, other) for other in others)
@@ -64,21 +153,73 @@ def test_plug_ins_of_one_family_do_not_import_another(family: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("family", ["envs", "policies"])
-def test_plug_ins_of_a_family_do_not_import_each_other(family: str) -> None:
+def imports_of_others(
+    family: str, names: Mapping[Path, tuple[str, ...]], shared: set[str], folders: set[str]
+) -> list[str]:
+    """Where a plug-in imports another of its family, or a shared room a plug-in."""
     wrong = []
-    for path in modules(family):
-        own = module_name(path.with_suffix("")).split(".")[2]
-        for name in imports(path):
-            other = name.split(".")[2:3]
+    for path, imported in names.items():
+        own = path.relative_to(ROOT / family).parts[0]
+        for name in imported:
+            other = name.split(".")[2] if within(name, f"mmact_eval.{family}") and name.count(".") > 1 else own
+            if other != own and other in folders and other not in shared:
+                wrong.append(f"{relative(path)}: {name}")
+    return wrong
+
+
+@pytest.mark.parametrize("family", ["envs", "policies"])
+def test_plug_ins_of_a_family_import_no_other_but_its_shared_rooms(family: str) -> None:
+    folders = {path.name for path in (ROOT / family).iterdir() if path.is_dir()}
+    assert SHARED_ROOMS[family] <= folders
+    names = {path: imports(path) for path in modules(family)}
+    assert not imports_of_others(family, names, SHARED_ROOMS[family], folders)
+
+
+def test_a_shared_room_may_be_imported_by_plug_ins_and_imports_none() -> None:
+    room, plug_in = ROOT / "policies/llada/decoding.py", ROOT / "policies/mmact/model.py"
+    names = {
+        plug_in: ("mmact_eval.policies.llada.decoding",),
+        room: ("mmact_eval.policies.mmact.prompts",),
+    }
+    wrong = imports_of_others("policies", names, {"llada"}, {"llada", "mmact"})
+    assert wrong == ["policies/llada/decoding.py: mmact_eval.policies.mmact.prompts"]
+    assert len(imports_of_others("policies", names, set(), {"llada", "mmact"})) == 2
+
+
+def tracked_folders() -> Iterator[tuple[str, set[str]]]:
+    """Folders of code, suites and docs with what lies in them; folders end in ``/``."""
+    inside: dict[str, set[str]] = {}
+    for top in ("mmact_eval", *FAMILIES, "tests", "benchmarks", "scripts"):
+        for path in (ROOT / top).rglob("*"):
             if (
-                within(name, f"mmact_eval.{family}")
-                and other
-                and other[0] != own
-                and (ROOT / family / other[0]).is_dir()
+                path.suffix in (".py", ".yaml", ".sh", ".json", ".csv", ".jinja", ".js", ".css")
+                and "__pycache__" not in path.parts
             ):
-                wrong.append(f"{path.relative_to(ROOT)}: {name}")
-    assert not wrong
+                parts = path.relative_to(ROOT).parts
+                for depth in range(1, len(parts)):
+                    inside.setdefault("/".join(parts[:depth]), set()).add(parts[depth] + "/" * (depth < len(parts) - 1))
+    yield from sorted(inside.items())
+
+
+def test_no_folder_has_more_entries_than_one_sees_at_once() -> None:
+    too_many = {}
+    for folder, inside in tracked_folders():
+        counted = {entry for entry in inside if not (folder in FRONT_DOORS and entry.endswith("/"))}
+        if len(counted) > ENTRIES:
+            too_many[folder] = len(counted)
+    assert too_many == {}
+
+
+def test_every_file_can_be_read_in_a_sitting() -> None:
+    paths = [path for folder in ("mmact_eval", *FAMILIES, "benchmarks") for path in modules(folder)]
+    long = {relative(path): lines for path in paths if (lines := path.read_text().count("\n")) > LINES}
+    assert long == {}
+
+
+def test_unit_tests_have_the_rooms_of_the_engine() -> None:
+    rooms = {path.name for path in (ROOT / "mmact_eval").iterdir() if (path / "__init__.py").is_file()}
+    tested = {path.name for path in (ROOT / "tests/unit").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert tested <= rooms | set(FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +228,7 @@ def test_plug_ins_of_a_family_do_not_import_each_other(family: str) -> None:
         "import mmact_eval",
         "import mmact_eval.cli",
         "from mmact_eval.cli import cli; cli.main(['--help'], standalone_mode=False)",
-        "from mmact_eval.suite import list_suites; list_suites()",
+        "from mmact_eval.config.suite_file import list_suites; list_suites()",
     ],
 )
 def test_starting_loads_nothing_heavy(statement: str, tmp_path: Path) -> None:
@@ -123,8 +264,8 @@ def test_every_suite_is_in_the_wheel() -> None:
     assert isinstance(patterns, list)
     for path in (ROOT / "suites").rglob("*"):
         if path.suffix in (".yaml", ".yml"):
-            relative = path.relative_to(ROOT / "suites").as_posix()
-            assert any(fnmatch(relative, pattern) for pattern in patterns), relative
+            name = path.relative_to(ROOT / "suites").as_posix()
+            assert any(fnmatch(name, pattern) for pattern in patterns), name
 
 
 def test_the_folders_are_importable_as_parts_of_the_package_only(tmp_path: Path) -> None:

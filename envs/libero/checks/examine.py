@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmact_eval.check import Check
 from mmact_eval.envs.libero import physics, upstream
 from mmact_eval.envs.libero.checks.settled import TOLERANCE
 from mmact_eval.errors import UsageError
+from mmact_eval.protocols import Check
 
 _GROUP = "LIBERO"
 _SECONDS = 300.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from mmact_eval.types import Episode
 
 if TYPE_CHECKING:
     from mmact_eval.envs.libero.env import LiberoEnv
-    from mmact_eval.envs.libero.plugin import LiberoPlugin
+
+    MakeEnv = Callable[[Suite, Task, Needs], LiberoEnv]
 
 SETTLE_STEPS = 10
 """Of the recordings, and of everybody's protocol."""
@@ -52,11 +53,11 @@ def as_recorded(suite: Suite) -> Suite:
     return suite.model_copy(update={"protocol": protocol, "env_args": {**suite.env_args, "physics": "any"}})
 
 
-def check_task(plugin: LiberoPlugin, suite: Suite, task: Task) -> Iterator[SettleRow]:
+def check_task(make: MakeEnv, suite: Suite, task: Task) -> Iterator[SettleRow]:
     """Compare one task, if any of its scenes was recorded; 5 s, most of it compilation.
 
     Args:
-        plugin: makes our environment, which `verify` holds against upstream's on the same physics.
+        make: makes our environment, which `verify` holds against upstream's on the same physics.
         suite: its benchmark is what counts, whatever its protocol.
         task: one of its tasks.
     """
@@ -64,7 +65,7 @@ def check_task(plugin: LiberoPlugin, suite: Suite, task: Task) -> Iterator[Settl
     if not scenes:
         return
     suite = as_recorded(suite)
-    env = plugin.make(suite, task, Needs())
+    env = make(suite, task, Needs())
     try:
         found = [_compare(env, Episode(suite.name, task.name, index, SEED), scene) for index, scene in scenes.items()]
     finally:

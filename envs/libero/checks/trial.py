@@ -10,10 +10,10 @@ import json
 import sys
 import time
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import plugin
 from mmact_eval.envs.libero.checks.settle_check import SettleRow
 from mmact_eval.protocols import Needs
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode
 
 SUITE = "libero-object"

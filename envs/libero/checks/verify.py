@@ -7,7 +7,7 @@ shows that a scene does not depend on what ran before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
@@ -22,7 +22,8 @@ from mmact_eval.types import Episode, Observation, derive_seed
 if TYPE_CHECKING:
     from mmact_eval.envs.libero.checks.reference import Trace
     from mmact_eval.envs.libero.env import LiberoEnv
-    from mmact_eval.envs.libero.plugin import LiberoPlugin
+
+    MakeEnv = Callable[[Suite, Task, Needs], LiberoEnv]
 
 CHUNK = 10
 
@@ -117,7 +118,7 @@ def run_ours(env: LiberoEnv, episode: Episode, actions: NDArray[np.float32], chu
 
 
 def verify_task(
-    plugin: LiberoPlugin,
+    make: MakeEnv,
     suite: Suite,
     task: Task,
     *,
@@ -129,7 +130,7 @@ def verify_task(
     """Compare one task in both seed modes.
 
     Args:
-        plugin: makes our environment.
+        make: makes our environment.
         suite: its protocol is used, whatever its seed mode.
         task: one of its tasks.
         episodes: init states 0 … episodes − 1.
@@ -144,17 +145,15 @@ def verify_task(
             for index in range(min(episodes, task.init_states))
         }
         start = time.perf_counter()
-        ours = _ours(plugin, moded, task, todo)
+        ours = _ours(make, moded, task, todo)
         middle = time.perf_counter()
         theirs = _theirs(moded, task, todo, seed)
         end = time.perf_counter()
         yield _row(task.name, mode, ours, theirs, seconds_upstream=end - middle, seconds_ours=middle - start)
 
 
-def _ours(
-    plugin: LiberoPlugin, suite: Suite, task: Task, todo: Mapping[Episode, NDArray[np.float32]]
-) -> dict[Episode, Trace]:
-    env = plugin.make(suite, task, Needs(cameras=suite.protocol.cameras))
+def _ours(make: MakeEnv, suite: Suite, task: Task, todo: Mapping[Episode, NDArray[np.float32]]) -> dict[Episode, Trace]:
+    env = make(suite, task, Needs(cameras=suite.protocol.cameras))
     try:
         return {episode: run_ours(env, episode, actions) for episode, actions in reversed(list(todo.items()))}
     finally:

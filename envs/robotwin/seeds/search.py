@@ -6,6 +6,7 @@ is the same for any number of processes: the verdicts from the first seed up to 
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +14,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.client import Simulator, SimulatorDied
-from mmact_eval.envs.robotwin.seeds.manifest import Column, Manifest, Verdict, random_seed
+from mmact_eval.envs.robotwin.install import installation
+from mmact_eval.envs.robotwin.seeds.manifest import (
+    Column,
+    Manifest,
+    Verdict,
+    accepted_seed,
+    being_changed,
+    load,
+    manifest_path,
+    random_seed,
+)
+from mmact_eval.envs.robotwin.spec import camera_type
 from mmact_eval.errors import EnvironmentFailure
+from mmact_eval.suite import Suite
 
 SAVE_SECONDS = 20.0
 """How often an unfinished manifest is written, so that a long search is not lost."""
@@ -174,3 +188,38 @@ def wanted_columns(episodes: Sequence[tuple[str, int, int]]) -> dict[tuple[str, 
     for task, run_seed, init_state in episodes:
         wanted[task, run_seed] = max(wanted.get((task, run_seed), 0), init_state + 1)
     return wanted
+
+
+def find_seeds(
+    suite: Suite,
+    wanted: Mapping[tuple[str, int], int],
+    workers: int,
+    say: Callable[[str], None],
+    variables: Callable[[], Mapping[str, str]],
+) -> Manifest:
+    """The suite's manifest with so many accepted seeds a column; a user's own manifest is never extended.
+
+    Args:
+        suite: what is evaluated.
+        wanted: (task, run seed) → how many accepted seeds.
+        workers: simulator processes at the same time.
+        say: hears how far it is.
+        variables: environment variables of the simulator's driver, asked for when one is started.
+
+    Raises:
+        UsageError: something is missing, or the user's manifest has too few seeds.
+    """
+    args = RobotwinArgs.parse(suite.env_args)
+    path = manifest_path(args)
+    if args.seeds:
+        manifest = load(args)
+        for (task, run_seed), number in wanted.items():
+            accepted_seed(args, task, run_seed, number - 1)
+        return manifest
+    with being_changed(path):
+        manifest = load(args)
+        settings = installation.settings(args, camera_type(suite, args))
+        driver = variables()
+        start = functools.partial(Simulator, settings, args.python, driver)
+        SeedSearch(manifest, path, start, args.attempts, args.expert_timeout, say).run(wanted, workers)
+    return manifest

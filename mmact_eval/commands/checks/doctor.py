@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mmact_eval.check import Check
+    from mmact_eval.protocols import Check
 
 _MARKS = {"ok": ("✓", "ok", "green"), "note": ("–", "note", "yellow"), "fail": ("✗", "FAIL", "red")}
 
@@ -32,7 +32,7 @@ def command(ctx: click.Context, deep: bool, as_json: bool) -> None:
     Simulators are started and draw a picture, and what a run writes is written: as the user who asks.
     Exits with 1 when something a run needs is missing.
     """
-    from mmact_eval.machine import doctor
+    from mmact_eval.doctor import doctor
 
     duration = "minutes" if deep else "20 s"
     click.echo(f"Trying what a run needs: some {duration} where a simulator is installed …", err=True)

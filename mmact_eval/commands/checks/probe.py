@@ -56,10 +56,10 @@ def command(out: Path | None, as_json: bool, **given: Any) -> int:
 
 def _probe(given: dict[str, Any], out: Path | None) -> Any:
     from mmact_eval import compat, registry
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.errors import UsageError
     from mmact_eval.probe.probe import probe
     from mmact_eval.probe.sheet import write_sheet
-    from mmact_eval.suite import load_suite
 
     suite = load_suite(given["suite"], given["overrides"])
     env_spec = registry.env_plugin(suite.env).spec(suite)

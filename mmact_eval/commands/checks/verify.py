@@ -98,8 +98,8 @@ def command(
     is, so where objects come to rest is then compared with recordings made in that of the published numbers.
     """
     from mmact_eval import registry
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.runs.episodes import select_tasks, suite_tasks
-    from mmact_eval.suite import load_suite
 
     if out is not None:
         _require_writable(out)

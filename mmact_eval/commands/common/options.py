@@ -173,8 +173,8 @@ def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:
     Raises:
         UsageError: a value makes no sense.
     """
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.runs.runner import RunRequest
-    from mmact_eval.suite import load_suite
 
     return RunRequest(
         suite=load_suite(given["suite"], given["overrides"]),

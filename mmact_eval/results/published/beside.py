@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.results.published import physics as published_physics
 from mmact_eval.results.published.rows import PublishedResult, load, matches, select
+from mmact_eval.results.published.table import PublishedRow, PublishedTable
 from mmact_eval.specs import Physics
 
 if TYPE_CHECKING:
     from mmact_eval.results.report_data import ArmRun, SuiteReport
-
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """A model as measured in one way: suite → result, and how that way differs from the runs it stands beside.
-
-    Attributes:
-        model, kind, protocol, source: as in `PublishedResult`.
-        results: suite → the whole suite's result.
-        differences: what of the protocol differs, a phrase each.
-        not_stated: what of the protocol its source does not tell.
-    """
-
-    model: str
-    kind: str
-    protocol: str
-    source: str
-    results: Mapping[str, PublishedResult]
-    differences: tuple[str, ...] = ()
-    not_stated: tuple[str, ...] = ()
-
-    @property
-    def physics(self) -> str:
-        """The engine that the results were measured in, "" if not stated."""
-        return ", ".join(dict.fromkeys(result.physics for result in self.results.values() if result.physics))
-
-    @property
-    def physics_source(self) -> str:
-        """Where that stands, "" likewise."""
-        return ", ".join(dict.fromkeys(r.physics_source for r in self.results.values() if r.physics_source))
-
-    @property
-    def compatibility(self) -> str:
-        """``compatible``, or what speaks against a direct comparison."""
-        parts = list(self.differences)
-        if self.not_stated:
-            parts.append(f"not stated: {', '.join(self.not_stated)}")
-        return "; ".join(parts) or "compatible"
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """Published results beside a report: rows by success rate, best first.
-
-    Attributes:
-        suites: those of the report for which something is published.
-        rows: at least one.
-        note: a sentence if the runs' physics is of another family than the rows', else "".
-    """
-
-    suites: tuple[str, ...]
-    rows: tuple[PublishedRow, ...] = field(default=())
-    note: str = ""
 
 
 def table_beside(suites: Sequence[SuiteReport], model: str | None = None) -> PublishedTable:

@@ -9,7 +9,7 @@ from mmact_eval.machine.mujoco_family import mujoco_family
 from mmact_eval.specs import Physics
 
 if TYPE_CHECKING:
-    from mmact_eval.results.published.beside import PublishedRow
+    from mmact_eval.results.published.table import PublishedRow
 
 _MUJOCO = "MuJoCo "
 

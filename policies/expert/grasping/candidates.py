@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, Boxes, nearest_equivalent_yaw, top_down, yaw_of
-from mmact_eval.policies.expert.grasping.hand import FINGER_INNER, PAD_HALF_HEIGHT, PAD_HALF_WIDTH
+from mmact_eval.policies.expert.moving.hand import FINGER_INNER, PAD_HALF_HEIGHT, PAD_HALF_WIDTH
 
 MAX_WIDTH = 0.071
 

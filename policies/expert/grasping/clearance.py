@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, Boxes
-from mmact_eval.policies.expert.grasping.hand import (
+from mmact_eval.policies.expert.moving.hand import (
     FINGER_HALF_WIDTH,
     FINGER_OUTER,
     PALM_ABOVE_SITE,

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, yaw_of
 from mmact_eval.policies.expert.grasping.candidates import Grasp, candidates, center_of_mass
-from mmact_eval.policies.expert.grasping.hand import (
+from mmact_eval.policies.expert.moving.hand import (
     FINGER_INNER,
     PAD_HALF_WIDTH,
     TIP_BELOW_SITE,

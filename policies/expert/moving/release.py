@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, axis_rotation
-from mmact_eval.policies.expert.grasping.hand import hand_is_free
+from mmact_eval.policies.expert.moving.hand import hand_is_free
 from mmact_eval.policies.expert.moving.placement import Placement
 from mmact_eval.policies.expert.moving.reach import shortfall
 from mmact_eval.policies.expert.world import Region, World

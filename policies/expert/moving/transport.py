@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, axis_rotation, yaw_of
-from mmact_eval.policies.expert.grasping.hand import hand_is_free
+from mmact_eval.policies.expert.moving.hand import hand_is_free
 from mmact_eval.policies.expert.moving.reach import outward, shortfall
 from mmact_eval.policies.expert.world import World
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, top_down
 from mmact_eval.policies.expert.grasping.grasp import Grasp, is_free, plan_grasps
-from mmact_eval.policies.expert.grasping.hand import PALM_ABOVE_SITE, TIP_BELOW_SITE
+from mmact_eval.policies.expert.moving.hand import PALM_ABOVE_SITE, TIP_BELOW_SITE
 from mmact_eval.policies.expert.moving.motion import CLOSE, OPEN, Command, turn_between
 from mmact_eval.policies.expert.moving.reach import ceiling, shortfall
 from mmact_eval.policies.expert.moving.transport import travel_height

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, axis_rotation
 from mmact_eval.policies.expert.grasping.candidates import Grasp
-from mmact_eval.policies.expert.grasping.hand import TIP_BELOW_SITE
+from mmact_eval.policies.expert.moving.hand import TIP_BELOW_SITE
 from mmact_eval.policies.expert.moving.motion import CLOSE, OPEN, Command, turn_between
 from mmact_eval.policies.expert.moving.placement import Placement, plan_placement
 from mmact_eval.policies.expert.moving.reach import ceiling, shortfall

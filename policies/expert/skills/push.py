@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mmact_eval.policies.expert.geometry import Array, axis_rotation, nearest_equivalent_yaw, yaw_of
-from mmact_eval.policies.expert.grasping.hand import TIP_BELOW_SITE, hand_is_free
+from mmact_eval.policies.expert.moving.hand import TIP_BELOW_SITE, hand_is_free
 from mmact_eval.policies.expert.moving.motion import CLOSE, OPEN, Command, turn_between
 from mmact_eval.policies.expert.moving.reach import TILTS, ceiling, shortfall, tilted
 from mmact_eval.policies.expert.moving.transport import travel_height

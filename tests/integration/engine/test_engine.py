@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import PolicyContractError, RunAborted, RunFolderError
 from mmact_eval.runs.folder import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
-from mmact_eval.suite import load_suite
 from mmact_eval.types import EpisodeResult
 
 POLICIES = Path(__file__).parents[2] / "helpers" / "broken_policies.py"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.log_file import LogFile
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import RunFolderError
 from mmact_eval.runs.folder import read_episodes, read_sessions
 from mmact_eval.runs.runner import RunRequest, execute
-from mmact_eval.suite import load_suite
 
 
 def run_command(out: Path, *options: str) -> list[str]:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import plugin
 from mmact_eval.envs.libero.simulation.scene import describe_scene
 from mmact_eval.policies.expert import make_policy
 from mmact_eval.protocols import Env, Needs
 from mmact_eval.rollout import run_episode
-from mmact_eval.suite import Suite, load_suite
+from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
 pytestmark = [

@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.protocols import Env, Needs
 from mmact_eval.runs.episodes import suite_tasks
-from mmact_eval.suite import Suite, load_suite
+from mmact_eval.suite import Suite
 from mmact_eval.transforms.disturbance import DisturbedEnv
 from mmact_eval.types import Episode
 

@@ -9,11 +9,12 @@ import gymnasium
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import gym_ids, plugin
 from mmact_eval.envs.libero.checks.verify import smooth_actions, verify_task
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.protocols import Needs
-from mmact_eval.suite import Suite, load_suite
+from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
 
 pytestmark = [
@@ -57,7 +58,7 @@ def assert_same(one: Observation, other: Observation) -> None:
 def test_is_bit_identical_to_the_upstream_loop(suite: Suite, seed_mode: str) -> None:
     # A drawer that starts open: its sampler is what upstream duplicates at every hard reset.
     task = plugin.tasks(suite)[4]
-    (row,) = verify_task(plugin, suite, task, episodes=2, steps=10, seed_modes=[seed_mode])  # type: ignore[list-item]
+    (row,) = verify_task(plugin.make, suite, task, episodes=2, steps=10, seed_modes=[seed_mode])  # type: ignore[list-item]
     assert row.equal, row.detail
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mmact_eval.check import Check
 from mmact_eval.envs.libero import plugin
 from mmact_eval.machine import gl
+from mmact_eval.protocols import Check
 
 pytestmark = pytest.mark.libero
 

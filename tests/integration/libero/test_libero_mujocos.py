@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import physics, plugin
-from mmact_eval.suite import load_suite
 
 pytestmark = [
     pytest.mark.libero,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import list_suites, load_suite
 from mmact_eval.runs.episodes import suite_tasks
 from mmact_eval.runs.runner import RunRequest, execute
-from mmact_eval.suite import list_suites, load_suite
 
 pytestmark = [pytest.mark.libero, pytest.mark.slow]
 

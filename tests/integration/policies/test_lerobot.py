@@ -21,12 +21,12 @@ from lerobot.policies.factory import make_pre_post_processors
 from safetensors.torch import load_file, save_file
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import IncompatibleError, UsageError
 from mmact_eval.policies.lerobot import make_policy
 from mmact_eval.policies.remote.wire.layouts import LIBERO_ACTION
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.specs import EnvSpec, StateSpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
 
 STATE = {"eef_pos": StateSpec(3, ""), "eef_axis_angle": StateSpec(3, ""), "gripper_qpos": StateSpec(2, "")}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.probe.from_dataset import read_reference
-from mmact_eval.suite import load_suite
 
 MEMORY = f"{Path(__file__).parents[2] / 'helpers' / 'probe_memory.py'}:Memory"
 

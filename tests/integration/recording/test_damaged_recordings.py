@@ -15,13 +15,13 @@ import pytest
 
 pytest.importorskip("pyarrow")
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.probe.from_dataset import read_reference
 from mmact_eval.recording import dataset
 from mmact_eval.recording.images import write_video
 from mmact_eval.recording.record import RecordOptions, record
 from mmact_eval.runs.runner import RunRequest
-from mmact_eval.suite import load_suite
 
 SUITE = load_suite("toy")
 DATA = "data/chunk-000/file-000.parquet"

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 pytest.importorskip("pyarrow")
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.recording.layout import ImageFormat
 from mmact_eval.recording.record import RecordOptions, record
 from mmact_eval.runs.runner import RunRequest
-from mmact_eval.suite import load_suite
 
 HERE = Path(__file__).parents[2] / "helpers"
 ELSEWHERE = os.environ.get("MMACT_EVAL_LEROBOT_PYTHON", "")

@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 
 pytest.importorskip("pyarrow")
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import RunAborted, RunFolderError, UsageError
 from mmact_eval.recording.lead_in import LeadIn
 from mmact_eval.recording.record import RecordOptions, RecordOutcome, record
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
-from mmact_eval.suite import load_suite
 
 TALKING = f"{Path(__file__).parents[2] / 'helpers' / 'counting_policy.py'}:make_policy"
 NOISY = RecordOptions(noise=0.2, random_start=5)

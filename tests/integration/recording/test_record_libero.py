@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.protocols import Needs
 from mmact_eval.recording.assemble import assemble
 from mmact_eval.recording.layout import Layout
@@ -20,7 +21,6 @@ from mmact_eval.recording.perturbed import Perturbed
 from mmact_eval.recording.recorder import DemonstrationRecorder
 from mmact_eval.recording.staging import read
 from mmact_eval.rollout import run_episode
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode
 
 pytestmark = pytest.mark.libero

@@ -25,6 +25,7 @@ from remote_servers import HASH_POLICY, ChaosServer, Misbehave, Served, free_por
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import PolicyFailure, RunAborted, RunFolderError, UsageError
 from mmact_eval.policies.remote.openpi import client as openpi
@@ -35,7 +36,6 @@ from mmact_eval.policies.remote.wire.specs import KEY, describe
 from mmact_eval.runs.folder import read_episodes
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.specs import EnvSpec, StateSpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, EpisodeResult, Observation, Query
 
 EPISODES = 4

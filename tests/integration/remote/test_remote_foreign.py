@@ -18,13 +18,13 @@ pytest.importorskip("msgpack", reason="the `remote` extra")
 from numpy.typing import NDArray
 from remote_servers import ForeignServer, ask_toy, chunks_of, ramp, toy_layout, toy_spec, wait_for_lines
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunAborted, RunFolderError, UsageError
 from mmact_eval.policies.remote.vla_eval import client as vla_eval
 from mmact_eval.policies.remote.wire import layouts
 from mmact_eval.runs.folder import read_episodes
 from mmact_eval.runs.request import default_folder
 from mmact_eval.runs.runner import RunRequest, execute
-from mmact_eval.suite import load_suite
 
 PROTOCOLS = ("openpi", "vla-eval")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from browser import Browser, find_chromium
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.reports.html import page as html
 from mmact_eval.results.reporting import read_report
 from mmact_eval.runs.runner import RunRequest, execute
-from mmact_eval.suite import load_suite
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium here (Debian: apt-get install chromium)")
 

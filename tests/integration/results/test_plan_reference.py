@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import UsageError
 from mmact_eval.reports.html.page import render as as_html
@@ -13,7 +14,6 @@ from mmact_eval.reports.json import record
 from mmact_eval.reports.markdown import render as as_markdown
 from mmact_eval.results import reporting
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
-from mmact_eval.suite import load_suite
 
 POLICIES = Path(__file__).parents[2] / "helpers" / "plan_policies.py"
 

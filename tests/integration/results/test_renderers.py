@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import RunFolderError
 from mmact_eval.results.reporting import summarize_folder
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
-from mmact_eval.suite import load_suite
 
 _PLUGIN = """
 import os

@@ -13,13 +13,13 @@ import imageio.v3 as iio
 import imageio_ffmpeg
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunAborted, UsageError
 from mmact_eval.observers.video import VideoRecorder, wanted
 from mmact_eval.recording.record import RecordOptions, record
 from mmact_eval.results.reporting import read_report
 from mmact_eval.runs.folder import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
-from mmact_eval.suite import load_suite
 
 REAL = imageio_ffmpeg.get_ffmpeg_exe()
 

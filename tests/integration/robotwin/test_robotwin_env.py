@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from robotwin_ready import TASK, WORDS, suite_with_seeds, what_is_missing
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin import plugin
 from mmact_eval.envs.robotwin.client import SimulatorDied
 from mmact_eval.envs.robotwin.seeds import manifest as seeds
 from mmact_eval.errors import PolicyContractError, UsageError
 from mmact_eval.protocols import Needs
-from mmact_eval.suite import Suite, load_suite
+from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
 
 pytestmark = [pytest.mark.robotwin, pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing())]

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmact_eval.config.suite_file import canonical
+from mmact_eval.config.suite_file import canonical, list_suites, load_suite
 from mmact_eval.errors import UsageError
-from mmact_eval.suite import Suite, list_suites, load_suite
+from mmact_eval.suite import Suite
 
 LIMITS = {"libero-spatial": 220, "libero-object": 280, "libero-goal": 300, "libero-long": 520, "libero-90": 400}
 MINIMAL = "name: mine\nenv: libero\nprotocol:\n  max_steps: 7\n"

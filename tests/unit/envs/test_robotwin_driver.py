@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin import env as env_module
 from mmact_eval.envs.robotwin import plugin
 from mmact_eval.envs.robotwin.catalog import NEEDS_EXPERT
@@ -18,7 +19,6 @@ from mmact_eval.envs.robotwin.seeds.manifest import Verdict
 from mmact_eval.envs.robotwin.simulator import server, task
 from mmact_eval.envs.robotwin.simulator.task import Driver
 from mmact_eval.protocols import Needs
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode
 
 

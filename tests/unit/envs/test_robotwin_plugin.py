@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import list_suites, load_suite
 from mmact_eval.envs.robotwin import catalog, gym_ids, plugin
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.client import Simulator, SimulatorDied
@@ -25,7 +26,7 @@ from mmact_eval.envs.robotwin.simulator import embodiment, wire
 from mmact_eval.envs.robotwin.simulator.runtime import Runtime, Settings, layout_of
 from mmact_eval.envs.robotwin.spec import NOT_COMPARABLE
 from mmact_eval.errors import EnvironmentFailure, UsageError
-from mmact_eval.suite import Suite, list_suites, load_suite
+from mmact_eval.suite import Suite
 
 MMACT8 = {
     "adjust_bottle", "beat_block_hammer", "click_bell", "dump_bin_bigbin", "lift_pot", "move_playingcard_away",

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin import plugin
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.client import SimulatorDied
@@ -20,7 +21,6 @@ from mmact_eval.envs.robotwin.seeds import manifest as seeds
 from mmact_eval.envs.robotwin.seeds.manifest import Column, Manifest, Verdict
 from mmact_eval.envs.robotwin.seeds.search import SeedSearch, wanted_columns
 from mmact_eval.errors import EnvironmentFailure, UsageError
-from mmact_eval.suite import load_suite
 
 
 @pytest.fixture(autouse=True)

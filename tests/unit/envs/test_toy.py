@@ -51,7 +51,7 @@ def right(steps: int) -> NDArray[np.float32]:
 
 
 def test_suite_file_describes_what_the_plugin_offers() -> None:
-    from mmact_eval.suite import load_suite
+    from mmact_eval.config.suite_file import load_suite
 
     suite = load_suite("toy")
     assert [task.name for task in plugin.tasks(suite)] == ["easy", "hard"]

@@ -361,8 +361,8 @@ def test_openvlas_gripper_becomes_liberos(said: float, gripper: float) -> None:
 
 def test_the_robotwin_preset_sends_what_openpis_aloha_inputs_take() -> None:
     """Names, layout and order as in openpi's AlohaInputs: (3, H, W) images by three of its names, 14 joints."""
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.robotwin.spec import env_spec
-    from mmact_eval.suite import load_suite
 
     env = env_spec(load_suite("robotwin-smoke"))
     rng = np.random.default_rng(0)

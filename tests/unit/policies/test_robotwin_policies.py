@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin import plugin
 from mmact_eval.errors import PolicyFailure, UsageError
 from mmact_eval.policies.robotwin_oracle import make_policy as make_oracle
 from mmact_eval.specs import EnvSpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
 
 EPISODE = Episode("robotwin-smoke", "stack_blocks_two", 0, 0)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.toy import plugin
 from mmact_eval.errors import UsageError
 from mmact_eval.lazy_images import LazyImages
@@ -21,7 +22,7 @@ from mmact_eval.policies.toy import ToyPolicy
 from mmact_eval.protocols import Needs
 from mmact_eval.rollout import run_episode
 from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec, StateSpec
-from mmact_eval.suite import Protocol, load_suite
+from mmact_eval.suite import Protocol
 from mmact_eval.types import Episode, Observation, PolicyOutput, Query
 
 pytest.importorskip("pyarrow")

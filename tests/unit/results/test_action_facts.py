@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.batcher import PolicyBatcher
 from mmact_eval.engine.local.messages import Answer
 from mmact_eval.envs.toy import plugin
@@ -22,7 +23,7 @@ from mmact_eval.rollout import policy_calls, run_episode
 from mmact_eval.rollout.action_tally import far_beyond
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.specs import ActionSpec, PolicySpec
-from mmact_eval.suite import Protocol, Suite, load_suite
+from mmact_eval.suite import Protocol, Suite
 from mmact_eval.transforms import Transform, transformed
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from mmact_eval.cli import cli
 from mmact_eval.errors import UsageError
 from mmact_eval.reports import markdown
-from mmact_eval.results.published.beside import PublishedTable, table_beside
+from mmact_eval.results.published.beside import table_beside
 from mmact_eval.results.published.physics import physics_of, published_physics
 from mmact_eval.results.published.rows import load, select
+from mmact_eval.results.published.table import PublishedTable
 from mmact_eval.results.reporting import read_report
 from mmact_eval.specs import Physics
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmact_eval.results.trained_on import from_ranges, in_ranges, seen_in_training
+from mmact_eval.results.trained_on import from_ranges, seen_in_training
+from mmact_eval.specs import in_ranges
 from mmact_eval.types import Episode, EpisodeResult, Outcome
 
 

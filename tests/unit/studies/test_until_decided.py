@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from mmact_eval.runs.episodes import in_turns
+from mmact_eval.engine.scheduler import in_turns
 from mmact_eval.studies.until_decided import ArmWatch
 from mmact_eval.types import Episode, EpisodeResult
 

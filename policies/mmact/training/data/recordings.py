@@ -22,7 +22,7 @@ from mmact_eval.recording.dataset import DataSet
 from mmact_eval.recording.layout import IMAGE_AGE, INTENDED_ACTION, SUBTASK_INDEX, image_column
 from mmact_eval.recording.origin import PREFIX
 from mmact_eval.recording.wholeness import Row
-from mmact_eval.results.trained_on import in_ranges
+from mmact_eval.specs import in_ranges
 
 Image = NDArray[np.uint8]
 

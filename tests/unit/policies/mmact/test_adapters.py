@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mmact_eval.compat import mismatches
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero.spec import env_spec
 from mmact_eval.envs.robotwin import spec as robotwin
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact.adapters import Adapter, adapter_for, one_arm, two_arms
 from mmact_eval.policies.mmact.options import VARIANTS, read_options
 from mmact_eval.specs import ActionSpec, PolicySpec
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Observation
 
 LIBERO = env_spec(load_suite("libero-long"))

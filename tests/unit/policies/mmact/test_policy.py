@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from mmact_eval.cli import cli
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero.spec import env_spec
 from mmact_eval.errors import UsageError
 from mmact_eval.identity.content_hash import content_hash
@@ -23,7 +24,6 @@ from mmact_eval.policies.mmact.options import VARIANTS
 from mmact_eval.policies.mmact.policy import make_nano, make_nano_spatial, make_policy
 from mmact_eval.policies.mmact.random_weights import tiny
 from mmact_eval.policy_output import plain_output
-from mmact_eval.suite import load_suite
 from mmact_eval.types import Episode, Observation, Query
 
 from .test_adapters import ROBOTWIN

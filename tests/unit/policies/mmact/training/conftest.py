@@ -41,11 +41,11 @@ TINY: dict[str, Any] = {
 @pytest.fixture(scope="session")
 def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a data set: `starts` demonstrations of each task."""
+    from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.libero.spec import env_spec
     from mmact_eval.recording import staging
     from mmact_eval.recording.assemble import assemble
     from mmact_eval.recording.layout import Frame, Layout
-    from mmact_eval.suite import load_suite
     from mmact_eval.types import Episode, EpisodeResult
 
     def made(starts: int = 3, length: int = 12, every: int = 4, images: Any = "png", first: int = 0) -> Path:

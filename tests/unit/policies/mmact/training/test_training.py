@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from mmact_eval.cli import cli
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero.spec import env_spec
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmact import load
@@ -23,7 +24,6 @@ from mmact_eval.policies.mmact.policy import make_policy
 from mmact_eval.policies.mmact.training import pipeline
 from mmact_eval.policies.mmact.training.settings import Training, read_settings
 from mmact_eval.policies.mmact.training.state import STATE
-from mmact_eval.suite import load_suite
 
 from .conftest import TASKS, TINY
 from .test_data import moments_of

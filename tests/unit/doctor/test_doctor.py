@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from mmact_eval import registry
-from mmact_eval.check import Check
 from mmact_eval.commands.checks.doctor import command
+from mmact_eval.doctor import doctor
+from mmact_eval.doctor.doctor import examine, healthy
 from mmact_eval.errors import UsageError
-from mmact_eval.machine import doctor, gl, user_folders
-from mmact_eval.machine.doctor import examine, healthy
-from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.machine import gl, host, user_folders
+from mmact_eval.protocols import Check
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gl, "choose_gl", lambda: {"gl": "osmesa", "device": "", "renderer": "software"})
     monkeypatch.setattr(gl, "probe_backends", lambda: [gl.BackendCheck("osmesa", True, "llvmpipe", 0.1)])
     monkeypatch.setattr(gl, "nvidia_gpus", list)
-    monkeypatch.setattr(provenance, "gpus", list)
+    monkeypatch.setattr(host, "gpus", list)
     plugin = registry.Listing("toy", "mmact_eval.envs.toy:plugin", "mmact-eval", "")
     monkeypatch.setattr(registry, "listing", lambda group: [plugin])
     monkeypatch.setattr(registry, "examinations", list)
@@ -75,7 +75,7 @@ def test_only_the_backend_runs_would_use_has_to_work(monkeypatch: pytest.MonkeyP
 
 
 def test_a_gpu_that_cannot_render_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "gpus", lambda: ["NVIDIA H100, 550.1"])
+    monkeypatch.setattr(host, "gpus", lambda: ["NVIDIA H100, 550.1"])
     checks = examine()
     assert healthy(checks), "software rendering still works"
     assert "NVIDIA_DRIVER_CAPABILITIES" in find(checks, "GPU rendering").todo
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written_to_fails(monkeypatch: pytest.MonkeyPatc
     def refuse(**kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mmact_eval.machine.doctor_writing.tempfile.TemporaryDirectory", refuse)
+    monkeypatch.setattr("mmact_eval.doctor.writing.tempfile.TemporaryDirectory", refuse)
     check = find(examine(tmp_path), "can write")
     assert check.status == "fail"
     assert "Permission denied" in check.detail
@@ -158,16 +158,14 @@ def test_what_a_plug_in_says_of_the_machine_counts(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_full_disk_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "mmact_eval.machine.doctor_writing.shutil.disk_usage", lambda folder: SimpleNamespace(free=1000)
-    )
+    monkeypatch.setattr("mmact_eval.doctor.writing.shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
     assert find(examine(), "free disk").status == "fail"
 
 
 def test_a_system_library_that_is_missing_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     done = SimpleNamespace(returncode=1, stderr="ImportError: libGL.so.1: cannot open shared object file\n")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: object())
-    monkeypatch.setattr("mmact_eval.machine.doctor.subprocess.run", lambda *args, **kwargs: done)
+    monkeypatch.setattr("mmact_eval.doctor.doctor.subprocess.run", lambda *args, **kwargs: done)
     assert find(examine(), "OpenCV").todo == "apt-get install libgl1"
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmact_eval.check import Check, Status
 from mmact_eval.errors import UsageError
 from mmact_eval.machine import user_folders
 from mmact_eval.observers.video_encoder import EncodingFailed, encode
+from mmact_eval.protocols import Check, Status
 
 _GROUP = "Files"
 _GIB = 2**30
