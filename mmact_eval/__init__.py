@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mmact_eval.config.suite_file import load_suite
+    from mmact_eval.evaluation import Results, evaluate, load_results
     from mmact_eval.protocols import Env, EnvPlugin, Needs, Observer, Policy, Task
     from mmact_eval.rollout import run_episode
     from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec, StateSpec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "mmact_eval.config.suite_file": ("load_suite",),
+    "mmact_eval.evaluation": ("Results", "evaluate", "load_results"),
     "mmact_eval.protocols": ("Env", "EnvPlugin", "Needs", "Observer", "Policy", "Task"),
     "mmact_eval.rollout": ("run_episode",),
     "mmact_eval.specs": ("ActionSpec", "EnvSpec", "PolicySpec", "StateSpec"),
@@ -43,10 +45,13 @@ __all__ = [
     "PolicySpec",
     "Protocol",
     "Query",
+    "Results",
     "StateSpec",
     "Suite",
     "Task",
     "__version__",
+    "evaluate",
+    "load_results",
     "load_suite",
     "run_episode",
 ]

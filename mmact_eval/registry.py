@@ -19,6 +19,7 @@ from typing import Any
 
 from mmact_eval import compat
 from mmact_eval.errors import MmactEvalError, UsageError, did_you_mean
+from mmact_eval.identity.live_policy import of_object, source_file
 from mmact_eval.identity.loading import is_file, load_file, load_module
 from mmact_eval.identity.made_policy import MadePolicy, with_identity
 from mmact_eval.identity.workspace import Workspace
@@ -176,13 +177,28 @@ def scheme(target: str) -> str:
     return before if colon and before in _points(SCHEMES) else ""
 
 
-def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> MadePolicy:
+def adopt_policy(policy: Policy, name: str, identity: str) -> MadePolicy:
+    """A policy object that somebody else has made and keeps.
+
+    Args:
+        policy: the policy.
+        name: what its results say it is, such as ``module:Class``.
+        identity: what it is made of, in words; "" for an object that is like no other, not even one made the same way.
+
+    Raises:
+        UsageError: its spec is not well-formed.
+    """
+    compat.require_well_formed(policy.spec, name)
+    return of_object(policy, name, identity)
+
+
+def make_policy(target: str | Callable[..., Any], args: Mapping[str, Any], env_spec: EnvSpec) -> MadePolicy:
     """Build a policy, and find out what it is made of.
 
     Args:
         target: a registered name, ``module:attr``, ``path/to/file.py:attr`` or an address of a registered scheme such
             as ``ws://host:port``. The attribute is a policy, or a class or function that makes one. ``NAME:PATH``
-            hands a path to a registered policy that takes one.
+            hands a path to a registered policy that takes one. Or such a class or function itself.
         args: keyword arguments for it.
         env_spec: handed over as ``env_spec`` if it takes that.
 
@@ -190,6 +206,8 @@ def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> Made
         UsageError: it cannot be found, imported or made, or is no policy.
     """
     workspace = Workspace()
+    if not isinstance(target, str):
+        return _made_by(target, args, env_spec, workspace)
     name, colon, path = target.partition(":")
     file: Path | None = None
     with workspace:
@@ -203,6 +221,17 @@ def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> Made
             found, file = _found(target, workspace)
             policy = _made(target, found, args, env_spec)
     return with_identity(policy, name, args, workspace, file)
+
+
+def _made_by(
+    factory: Callable[..., Any], args: Mapping[str, Any], env_spec: EnvSpec, workspace: Workspace
+) -> MadePolicy:
+    """The policy that a class or function of this process makes; in a notebook its code cannot be told from other."""
+    name = f"{factory.__module__}:{factory.__qualname__}"
+    file = source_file(factory)
+    with workspace:
+        policy = _made(name, factory, args, env_spec)
+    return with_identity(policy, name, args, workspace, file) if file else of_object(policy, name, "")
 
 
 def _found(target: str, workspace: Workspace) -> tuple[Any, Path | None]:

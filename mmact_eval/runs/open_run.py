@@ -100,6 +100,11 @@ class OpenRun:
             _check_files_read(store, made)
 
     @property
+    def shows_progress(self) -> bool:
+        """Whether a bar was asked for."""
+        return self._request.progress
+
+    @property
     def finished(self) -> list[EpisodeResult]:
         """The planned episodes that are done and need not be tried again."""
         return [self._done[episode] for episode in self.planned if self._is_completed(episode)]

@@ -16,12 +16,15 @@ from mmact_eval.types import EpisodeResult
 class Progress:
     """One bar for one run or several. Use as a context manager."""
 
-    def __init__(self, runs: Mapping[str, tuple[int, Sequence[EpisodeResult]]], stream: TextIO | None = None) -> None:
+    def __init__(
+        self, runs: Mapping[str, tuple[int, Sequence[EpisodeResult]]], stream: TextIO | None = None, bar: bool = True
+    ) -> None:
         """
         Args:
             runs: by name, how many episodes there are, finished ones included, and the results that were there
                 already. A run alone is shown without its name.
             stream: where the bar goes; standard error if None.
+            bar: whether there is one.
         """
         self._stream = stream or sys.stderr
         self._runs = {name: ArmProgress(self, name * (len(runs) > 1), done) for name, (_, done) in runs.items()}
@@ -30,7 +33,7 @@ class Progress:
             initial=sum(len(done) for _, done in runs.values()),
             unit="ep",
             file=self._stream,
-            disable=not self._stream.isatty(),
+            disable=not (bar and self._stream.isatty()),
             dynamic_ncols=True,
             smoothing=0.1,
         )

@@ -48,6 +48,8 @@ class RunRequest:
         overrides: which they were; they only show in the default folder's name.
         policy: a registered name, ``module:attr`` or ``file.py:attr``.
         policy_args: keyword arguments of the policy.
+        live: a policy object of the caller's, who keeps it, or what makes one; `policy` is then a name for it alone.
+        identity: what a policy object is made of, in the caller's words; "" if nothing tells it from others.
         tasks: which tasks, as `plan.select_tasks` understands it; None for all.
         episodes: episodes a task; None for the suite's number.
         init_states: which init states to start from, as typed; None for all.
@@ -60,11 +62,14 @@ class RunRequest:
         shuffle: run the episodes in a shuffled order (results do not depend on it).
         options: how the engine works.
         extension: what another command adds.
+        progress: show a bar where somebody watches a terminal.
     """
 
     suite: Suite
     policy: str
     policy_args: Mapping[str, Any] = field(default_factory=dict)
+    live: Policy | Callable[..., Policy] | None = None
+    identity: str = ""
     overrides: Sequence[str] = ()
     tasks: str | None = None
     episodes: int | None = None
@@ -78,6 +83,7 @@ class RunRequest:
     shuffle: int | None = None
     options: EngineOptions = field(default_factory=EngineOptions)
     extension: Extension = field(default_factory=Extension)
+    progress: bool = True
 
 
 @dataclass(frozen=True)

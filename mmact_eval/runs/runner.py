@@ -72,7 +72,8 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
 
 def _run(runs: Mapping[str, OpenRun], engine: LocalEngine, outcomes: dict[str, RunOutcome | MmactEvalError]) -> None:
     """Let the engine run its arms, which are these runs, and note what each came to."""
-    with Progress({name: (len(run.planned), run.left_alone) for name, run in runs.items()}) as progress:
+    shown = {name: (len(run.planned), run.left_alone) for name, run in runs.items()}
+    with Progress(shown, bar=any(run.shows_progress for run in runs.values())) as progress:
         for name, run in runs.items():
             run.progress = progress.of(name)
             if run.done_before:
@@ -92,7 +93,9 @@ def same_policy(request: RunRequest) -> str:
     the policy does not hear of."""
     unheard = {"episodes", "max_steps", "episode_timeout", "disturbance"}
     suite = request.suite.model_dump(mode="json", exclude={"protocol": unheard})
-    return json.dumps([request.policy, plain_data(dict(request.policy_args)), suite], sort_keys=True, default=repr)
+    return json.dumps(
+        [request.policy, id(request.live), plain_data(dict(request.policy_args)), suite], sort_keys=True, default=repr
+    )
 
 
 class _Policies:
@@ -112,14 +115,19 @@ class _Policies:
         key = same_policy(request)
         if key not in self._made:
             try:
-                new = registry.make_policy(request.policy, request.policy_args, env_spec)
-                self._held.callback(registry.close_policy, new.policy)
-                self._made[key] = new
+                self._made[key] = self._make(request, env_spec)
             except MmactEvalError as error:
                 self._made[key] = error
         made = self._made[key]
         if isinstance(made, MmactEvalError):
             raise made
+        return made
+
+    def _make(self, request: RunRequest, env_spec: EnvSpec) -> MadePolicy:
+        if isinstance(request.live, Policy):  # the caller's, and not closed
+            return registry.adopt_policy(request.live, request.policy, request.identity)
+        made = registry.make_policy(request.live or request.policy, request.policy_args, env_spec)
+        self._held.callback(registry.close_policy, made.policy)
         return made
 
 

@@ -99,7 +99,7 @@ def file_graph() -> ModuleGraph:
     return graph
 
 
-def circles(graph: ModuleGraph) -> list[list[str]]:
+def circles(graph: ModuleGraph) -> list[tuple[str, ...]]:
     """Groups of nodes each of which leads to each other one."""
 
     def reached(start: str) -> set[str]:
@@ -113,7 +113,7 @@ def circles(graph: ModuleGraph) -> list[list[str]]:
         return seen
 
     reach = {node: reached(node) for node in graph}
-    return sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph if a in reach[a]})  # type: ignore[arg-type]
+    return sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph if a in reach[a]})
 
 
 def grouped(graph: ModuleGraph, group: Callable[[str], str]) -> ModuleGraph:
