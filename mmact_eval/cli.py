@@ -40,10 +40,21 @@ _CANNOT_HOLD = (errno.ENOSPC, errno.EDQUOT)
 """A full disk, wherever it is met: the log that the output goes to may lie on it."""
 
 
-def _added() -> dict[str, str]:
-    """Commands of plug-ins by name; they are imported when used."""
+def _added() -> list[str]:
+    """Names of commands that plug-ins add; they are imported when used."""
     found = sorted(point.name for point in entry_points(group="mmact_eval.commands"))
-    return {name: f"Commands for {name} alone." for name in found if name not in _COMMANDS}
+    return [name for name in found if name not in _COMMANDS]
+
+
+def _in_a_line(name: str) -> str:
+    """What a plug-in's command says of itself, or what keeps it from being used."""
+    from mmact_eval import registry
+
+    try:
+        command: click.Command = registry.command(name)
+    except UsageError as error:
+        return str(error)
+    return command.get_short_help_str(limit=100)
 
 
 class _Commands(click.Group):
@@ -67,14 +78,14 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = {**_COMMANDS, **_added()}
+        known = [*_COMMANDS, *_added()]
         if args and not args[0].startswith("-") and args[0] not in known:
             ctx.fail(f'there is no command "{args[0]}".{did_you_mean(args[0], known)}')
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list({**_COMMANDS, **_added()}.items()))
+            formatter.write_dl([*_COMMANDS.items(), *((name, _in_a_line(name)) for name in _added())])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

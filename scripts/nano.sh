@@ -34,7 +34,7 @@ step() {
 workers=$(nproc)
 step "demonstrations" record --suite "$suite" "${what[@]}" --policy expert "${expert[@]}" --init-states 0-19 \
     --episodes "$demonstrations" --noise 0.06 --random-start 24 --every "$every" --workers "$workers" --out "$out/demonstrations"
-step "training" train policies/mmact/training/nano.yaml --set "data=[$out/demonstrations]" \
+step "training" train nano --set "data=[$out/demonstrations]" \
     "${fields[@]/#/--set=}" --out "$out/model"
 step "evaluation" run --suite "$suite" "${what[@]}" --init-states 20-49 --episodes "$held_out" --policy mmact \
     --policy-args "checkpoint=$out/model" --policy-args variant=vanilla --workers "$workers" --out "$out/run"

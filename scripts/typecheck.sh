@@ -14,5 +14,5 @@ ln -s "$PWD"/mmact_eval/* "$PWD"/{envs,policies,reports,suites} "$tree/mmact_eva
 
 # Paths as a person has them in the checkout.
 cd "$tree"
-"$python" -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache mmact_eval ../../tests |
+"$python" -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache mmact_eval ../../tests ../../examples |
     sed -E 's#^mmact_eval/(envs|policies|reports|suites)/#\1/#; s#^(\.\./)+##'

@@ -9,7 +9,7 @@ import click
 
 @click.group("robotwin")
 def command() -> None:
-    """RoboTwin's seed manifests."""
+    """Find the seeds that RoboTwin's expert solves."""
 
 
 @command.command(

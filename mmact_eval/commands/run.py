@@ -17,8 +17,8 @@ from mmact_eval.commands.common.options import (
 from mmact_eval.errors import RunAborted, Stopped
 
 if TYPE_CHECKING:
-    from mmact_eval.results.report_data import Report
-    from mmact_eval.runs.runner import RunOutcome
+    from mmact_eval.evaluation import Results
+    from mmact_eval.runs.request import RunOutcome
 
 
 @click.command(
@@ -38,23 +38,23 @@ missing or the run stopped early, 2 something asked for does not exist or does n
               help="Which episodes to keep a video of.")  # fmt: skip
 def command(out: Path | None, video: Any, plan_reference: str | None, **given: Any) -> int:
     """Evaluate a policy on a suite."""
+    from mmact_eval.evaluation import Results
     from mmact_eval.runs.runner import execute
 
     stop_on_sigterm()
     request = request_from(given, out=out, video=video, plan_reference=plan_reference)
     try:
-        return _tell(execute(request))
+        return _tell(Results.of(execute(request)))
     except (KeyboardInterrupt, Stopped):
         raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
 
 
-def _tell(outcome: RunOutcome) -> int:
+def _tell(results: Results) -> int:
     """Print the table and where things are; the exit code says whether every episode came to a result."""
-    from mmact_eval.results import reporting
-
-    report = reporting.read_report([outcome.folder])
-    with written_reports(report, outcome.folder, ["csv", "markdown"]):
-        _show(report, outcome)
+    outcome = results.outcome
+    assert outcome is not None
+    with written_reports(results.as_report, outcome.folder, ["csv", "markdown"]):
+        _show(results, outcome)
     errors = [result for result in outcome.results if result.outcome == "error"]
     if errors:
         click.echo(
@@ -65,11 +65,9 @@ def _tell(outcome: RunOutcome) -> int:
     return 1 if errors or outcome.videos_missing else 0
 
 
-def _show(report: Report, outcome: RunOutcome) -> None:
+def _show(results: Results, outcome: RunOutcome) -> None:
     """Print the table, and what is to be known beside it."""
-    from mmact_eval.results.terminal_table import text_table
-
-    click.echo(text_table(report.runs[0].summary))
+    click.echo(str(results))
     for remark in outcome.remarks:
         click.echo(remark)
     memory = outcome.engine.peak_memory_mib

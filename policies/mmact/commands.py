@@ -9,7 +9,7 @@ import click
 
 @click.group("mmact")
 def command() -> None:
-    """MM-ACT's checkpoints."""
+    """Write MM-ACT checkpoints with random weights, for smoke runs and measurements."""
 
 
 @command.command(

@@ -18,22 +18,25 @@ from mmact_eval.errors import RunAborted, Stopped, UsageError
 Examples:
   mmact-eval record --suite libero-object --policy expert --init-states 0-19 --episodes 30 --noise 0.06 \\
       --random-start 24 --every 8 --workers 2 --out data/object
-  mmact-eval train policies/mmact/training/nano.yaml --set data=[data/object] --out nano
-  mmact-eval train policies/mmact/training/nano.yaml --set data=[data/object] --set variant=text --out nano
+  mmact-eval train nano --set data=[data/object] --out nano
+  mmact-eval train nano --set data=[data/object] --set variant=text --out nano
   mmact-eval run --suite libero-object --init-states 20-49 --policy mmact \\
       --policy-args checkpoint=nano/vanilla/checkpoint
-The same command goes on where it stopped.""",
+The same command resumes where it stopped.""",
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for all that is made.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the configuration.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads on a CPU.  [default: PyTorch's]")
 @click.option("--only-quantizer", is_flag=True, help="Stop when the image tokenizer is trained.")
 def command(
-    config: Path, out: Path, overrides: tuple[str, ...], device: str, threads: int | None, only_quantizer: bool
+    config: str, out: Path, overrides: tuple[str, ...], device: str, threads: int | None, only_quantizer: bool
 ) -> int:
-    """Train a small MM-ACT on demonstrations that `record` made; CONFIG says how (docs/training.md)."""
+    """Train a small MM-ACT on recorded demonstrations.
+
+    CONFIG says how: a name (nano) or a YAML file; docs/training.md explains its fields.
+    """
     from mmact_eval.policies.mmact import require_packages
     from mmact_eval.policies.mmact.training.settings import read_settings
 

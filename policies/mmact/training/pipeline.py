@@ -35,10 +35,11 @@ from mmact_eval.policies.mmact.training import state as states
 from mmact_eval.policies.mmact.training.data import codes, frames, recordings, tokens, words
 from mmact_eval.policies.mmact.training.data.frames import Moments
 from mmact_eval.policies.mmact.training.export import export
-from mmact_eval.policies.mmact.training.settings import Training
+from mmact_eval.policies.mmact.training.settings import Rollouts, Training
 from mmact_eval.policies.mmact.training.targets import Examples
 
 Say = Callable[[str], None]
+Measure = Callable[[Rollouts, Path, Path], str]
 _MADE_OF = "made_of.json"
 
 
@@ -57,8 +58,24 @@ class Trained:
     suites: tuple[str, ...]
 
 
-def train(settings: Training, out: Path, device_name: str, only_quantizer: bool, say: Say) -> Trained:
+def train(
+    settings: Training,
+    out: Path,
+    device_name: str = "auto",
+    only_quantizer: bool = False,
+    say: Say = print,
+    measure: Measure = rollouts.measure,
+) -> Trained:
     """Train what is not there yet.
+
+    Args:
+        settings: how.
+        out: the folder for all that is made.
+        device_name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        only_quantizer: stop when the image tokenizer is trained.
+        say: gets lines of progress.
+        measure: called every ``rollouts.every`` steps with ``settings.rollouts``, the checkpoint as it is then, and a
+            folder whose name ends in the step; returns a line.
 
     Raises:
         UsageError: data that cannot be read, or a folder that holds another training.
@@ -110,7 +127,7 @@ def train(settings: Training, out: Path, device_name: str, only_quantizer: bool,
         return place / "checkpoint"
 
     def measured(step: int) -> str:
-        return rollouts.measure(settings.rollouts, exported(), place / "rollouts" / f"step-{step:06d}")
+        return measure(settings.rollouts, exported(), place / "rollouts" / f"step-{step:06d}")
 
     summed = hashlib.blake2b(f"{data} {_trained_as(settings)}{first}".encode() + image_codes.tobytes(), digest_size=8)
     loop.train(

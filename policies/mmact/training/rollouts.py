@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import MmactEvalError
+from mmact_eval.evaluation import evaluate
 from mmact_eval.policies.mmact.training.settings import Rollouts
-from mmact_eval.runs.runner import RunRequest, execute
 
 
 def measure(settings: Rollouts, checkpoint: Path, out: Path) -> str:
@@ -21,18 +19,17 @@ def measure(settings: Rollouts, checkpoint: Path, out: Path) -> str:
         checkpoint: as `export` writes it.
         out: the run folder.
     """
-    request = RunRequest(
-        suite=load_suite(settings.suite, ()),
-        policy="mmact",
-        policy_args={"checkpoint": str(checkpoint), "device": "auto"},
-        tasks=settings.tasks,
-        episodes=settings.episodes,
-        init_states=settings.init_states,
-        options=EngineOptions(workers=settings.workers),
-        out=out,
-    )
     try:
-        results = execute(request).results
+        results = evaluate(
+            "mmact",
+            settings.suite,
+            tasks=settings.tasks,
+            episodes=settings.episodes,
+            init_states=settings.init_states,
+            workers=settings.workers,
+            policy_args={"checkpoint": str(checkpoint), "device": "auto"},
+            out=out,
+        ).episodes
     except MmactEvalError as error:
         return f"rollouts: {error}"
     successes = sum(result.outcome == "success" for result in results)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mmact_eval.config.yaml_file import read
+from mmact_eval.config.suite_file import canonical, is_path
+from mmact_eval.config.yaml_file import Document, read
+from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.machine.user_folders import expanded
 
 Count = Annotated[int, Field(strict=True, ge=0)]
@@ -206,13 +209,29 @@ class Training(_Strict):
         return {name: both for name, both in asked.items() if has[name] and all(both)}
 
 
-def read_settings(path: Path, overrides: tuple[str, ...] = ()) -> Training:
-    """A configuration from a YAML file, with fields changed as in ``stages.act.steps=100``.
+def read_settings(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Training:
+    """A configuration, with fields changed as in ``stages.act.steps=100``.
+
+    Args:
+        name_or_path: ``nano``, or a path: whatever contains a ``/`` or ends in ``.yaml`` or ``.yml``.
+        overrides: fields to change.
 
     Raises:
         UsageError: it cannot be read, or says something that makes no sense; names the line.
     """
-    document = read(path, str(path))
+    document = _found(str(name_or_path))
     for override in overrides:
         document = document.set(override)
     return document.checked(Training)
+
+
+def _found(name_or_path: str) -> Document:
+    if is_path(name_or_path):
+        return read(expanded(name_or_path), name_or_path)
+    files = {file.stem: file for file in Path(str(resources.files(__package__))).glob("*.yaml")}
+    if canonical(name_or_path) not in files:
+        raise UsageError(
+            f'There is no training configuration "{name_or_path}".{did_you_mean(name_or_path, files)} The package has: '
+            f"{', '.join(sorted(files))}; a file is named by its path, e.g. ./{name_or_path}.yaml"
+        )
+    return read(files[canonical(name_or_path)], name_or_path)

@@ -175,6 +175,12 @@ def test_a_model_with_another_image_tokenizer_is_refused(data: Path, tmp_path: P
         load(trained / "model", checkpoint / "quantizer", device="cpu")
 
 
+def test_a_configuration_of_the_package_has_a_name() -> None:
+    assert read_settings("nano") == read_settings("NANO") == read_settings(NANO)
+    with pytest.raises(UsageError, match='no training configuration "nan".* Did you mean "nano"'):
+        read_settings("nan")
+
+
 def test_the_smallest_configuration_is_valid_and_mistakes_are_named(tmp_path: Path) -> None:
     assert read_settings(NANO).name == "mmact-nano"
     wrong = tmp_path / "wrong.yaml"
