@@ -177,7 +177,7 @@ def test_a_model_with_another_image_tokenizer_is_refused(data: Path, tmp_path: P
 
 def test_a_configuration_of_the_package_has_a_name() -> None:
     assert read_settings("nano") == read_settings("NANO") == read_settings(NANO)
-    with pytest.raises(UsageError, match='no training configuration "nan".* Did you mean "nano"'):
+    with pytest.raises(UsageError, match=r'no training configuration "nan".* Did you mean "nano"'):
         read_settings("nan")
 
 
