@@ -52,7 +52,7 @@ class Protocol(_Strict):
     """How an episode is run. All of it is in the protocol fingerprint.
 
     Attributes:
-        episodes: episodes a task, when the command line does not say.
+        episodes: episodes per task, when the command line does not say.
         max_steps: environment steps a policy has.
         settle_steps: steps of the environment's settle action before the first query.
         cameras: cameras on offer; only those a policy looks at are rendered.

@@ -21,7 +21,7 @@ Examples:
 )
 @click.option("--suite", "suite_name", required=True, help="Name of a suite or a YAML file.")
 @click.option("--tasks", help="Task numbers, ranges, names or patterns.  [default: all]")
-@click.option("--episodes", type=click.IntRange(min=1), help="Accepted seeds a task.  [default: as the suite says]")
+@click.option("--episodes", type=click.IntRange(min=1), help="Accepted seeds per task.  [default: as the suite says]")
 @click.option("--seed", type=int, default=0, show_default=True, help="The run's seed: seeds start at 100000·(1+seed).")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Simulator processes.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite.")

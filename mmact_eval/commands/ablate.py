@@ -34,12 +34,12 @@ Examples:
   mmact-eval ablate --study action-bins --workers 2
   mmact-eval ablate --study latency --suite libero-goal --tasks 0-4 --episodes 20 --arms late-0,late-4
   mmact-eval ablate --study ./my-study.yaml --policy my_policy.py:make --until-decided
-The same command goes on where it stopped. Exit code: 0 done, 1 an arm failed or has episodes that ended in errors
+The same command resumes where it stopped. Exit code: 0 done, 1 an arm failed or has episodes that ended in errors
 or videos that are missing, 2 something asked for does not exist or does not fit.""",
 )
 @click.option("--study", "study", required=True, help="Name of a study (see `list studies`) or a YAML file.")
 @click.option("--suite", help="Another suite than the study's.")
-@click.option("--policy", help="Another policy; the study's --policy-args are for its own policy alone.")
+@click.option("--policy", help="Evaluate another policy than the study's, without the study's --policy-args.")
 @click.option("--seed", type=click.IntRange(min=0), help="The run's seed.  [default: as the study says]")
 @click.option("--arms", metavar="A,B", help="Only these arms; the report shows all that have results.  [default: all]")
 @click.option("--until-decided", is_flag=True,
@@ -89,7 +89,7 @@ def command(
         outcomes = run_study(planned, until_decided, lambda text: click.echo(text, err=True), together)
         return _tell(study_report(planned, outcomes, model), outcomes, planned.folder, wanted)
     except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
+        raise RunAborted("stopped. Finished episodes are safe; give the same command again to resume.") from None
 
 
 def _known_formats(formats: str) -> list[str]:

@@ -62,8 +62,8 @@ Exit code:
 def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[str, ...], as_json: bool) -> int:
     """Compare run B with run A on the episodes that both completed.
 
-    An episode is the same scene in both, so only episodes that one run solves and the other does not tell anything.
-    Errors are counted twice, left out and as not solved, and the worse verdict counts.
+    Both runs start each episode in the same scene, so only the episodes that exactly one of them solves are
+    informative. Errors are counted twice, left out and as not solved, and the worse verdict counts.
     """
     from mmact_eval.results.arms.names import split_name
     from mmact_eval.results.reporting import read_report

@@ -42,7 +42,7 @@ def suites() -> None:
         )
         for suite in list_suites()
     ]
-    _table(rows, ("suite", "environment", "max steps", "episodes a task", "aliases", "title"))
+    _table(rows, ("suite", "environment", "max steps", "episodes per task", "aliases", "title"))
 
 
 @command.command("tasks")

@@ -23,7 +23,7 @@ Examples:
   mmact-eval record --suite libero-object --policy expert --episodes 10 --workers 2 --out data/object
   mmact-eval record --suite libero-object --policy expert --episodes 50 --noise 0.1 --random-start 20 --out data/noisy
   mmact-eval run --suite libero-object --policy replay --policy-args data=data/object
-The successful episodes become demonstrations. The same command goes on where it stopped; with more --episodes or other
+The successful episodes become demonstrations. The same command resumes where it stopped; with more --episodes or other
 --tasks it adds to the data set. Exit code as of `run`; 1 also if nothing succeeded.""",
 )
 @run_options
@@ -58,7 +58,7 @@ def command(
         first = LeadIn(lead_in, lead_in_steps or _LEAD_IN_STEPS, args) if lead_in else None
         return _tell(record(request_from(given), out, RecordOptions(images, noise, random_start, every, first)))
     except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
+        raise RunAborted("stopped. Finished episodes are safe; give the same command again to resume.") from None
 
 
 def _tell(outcome: RecordOutcome) -> int:

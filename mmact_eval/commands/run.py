@@ -28,7 +28,7 @@ Examples:
   mmact-eval run --suite libero-object --policy expert --episodes 10 --video all
   mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
-The same command goes on where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
+The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
 missing or the run stopped early, 2 something asked for does not exist or does not fit.""",
 )
 @run_options
@@ -46,7 +46,7 @@ def command(out: Path | None, video: Any, plan_reference: str | None, **given: A
     try:
         return _tell(Results.of(execute(request)))
     except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Finished episodes are safe; give the same command again to go on.") from None
+        raise RunAborted("stopped. Finished episodes are safe; give the same command again to resume.") from None
 
 
 def _tell(results: Results) -> int:

@@ -29,22 +29,23 @@ Examples:
   mmact-eval serve --policy my_policy.py:make --suite libero-object
   mmact-eval serve --policy mmact --policy-args checkpoint=ckpt/ --suite libero-long --host 0.0.0.0 --port 8000
   mmact-eval run --suite libero-object --policy ws://localhost:8000      (somewhere else)
-GET /health tells how it is. The environment variable MMACT_EVAL_API_KEY, or --api-key-file, sets a key that clients
-must present.""",
+GET /health returns the server's status. The environment variable MMACT_EVAL_API_KEY, or --api-key-file, sets a key
+that clients must present.""",
 )
 @click.option("--policy", required=True, help="A registered name, module:attr or file.py:attr.")
 @click.option("--policy-args", multiple=True, metavar="K=V", help="Argument of the policy; may be repeated.")
 @click.option("--suite", "suite_name", required=True,
               help="Suite whose environments the policy is made for: cameras, state, actions.")  # fmt: skip
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite.")
-@click.option("--protocol", default="openpi", show_default=True, help="What is spoken: openpi or vla-eval.")
+@click.option("--protocol", default="openpi", show_default=True, help="Protocol to speak: openpi or vla-eval.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for a free one.")
 @click.option("--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
-              help="Most queries the policy gets at once.")  # fmt: skip
-@click.option("--max-clients", type=click.IntRange(min=1), default=64, show_default=True, help="Most connections.")
+              help="Largest number of queries the policy gets at once.")  # fmt: skip
+@click.option("--max-clients", type=click.IntRange(min=1), default=64, show_default=True,
+              help="Maximum number of connections.")  # fmt: skip
 @click.option("--max-message", type=click.IntRange(min=1), default=16, show_default=True, metavar="MIB",
-              help="Most MiB of a request.")  # fmt: skip
+              help="Largest request in MiB.")  # fmt: skip
 @click.option("--policy-timeout", type=click.FloatRange(0, 604800, min_open=True), default=600.0, show_default=True,
               help="Seconds the policy may take for an answer.")  # fmt: skip
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="File with the key that clients must present.")

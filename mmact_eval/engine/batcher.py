@@ -200,7 +200,7 @@ def _deadline(seconds: float) -> Iterator[None]:
     except _Alarm:
         raise PolicyHung(
             f"the policy has not answered for {seconds:g} s (--policy-timeout). Finished episodes are safe; "
-            "give the same command again to go on."
+            "give the same command again to resume."
         ) from None
     finally:
         over = True

@@ -55,7 +55,7 @@ class HardDeadline:
                     faulthandler.dump_traceback(all_threads=True)
                     print(
                         f"Error: the main thread has hung for {silent:.0f} s where the lines above say: in C code of "
-                        "the policy, most likely. Finished episodes are safe; give the same command again to go on.",
+                        "the policy, most likely. Finished episodes are safe; give the same command again to resume.",
                         file=sys.stderr,
                         flush=True,
                     )

@@ -41,7 +41,7 @@ class Renderers:
             raise RunFolderError(
                 f"Images would be drawn by two renderers: {there} {' and '.join(self._known)}, this one with {now}. "
                 "Their pixels differ a little, and so may what the policy does. Run on GPUs of one kind "
-                "(CUDA_VISIBLE_DEVICES, MUJOCO_GL), choose another folder with --out, or go on all the same with "
+                "(CUDA_VISIBLE_DEVICES, MUJOCO_GL), choose another folder with --out, or continue anyway with "
                 "--allow-renderer; the tables will say so."
             )
         self._known.append(now)

@@ -93,7 +93,7 @@ class EpisodeLog:
                 self._stream.truncate(self._size)  # drop the half-written line
             raise RunAborted(
                 f"cannot write {self.file}: {error.strerror}. The episodes before this one are safe; make room and "
-                "give the same command again to go on."
+                "give the same command again to resume."
             ) from error
         self._size += len(whole)
 

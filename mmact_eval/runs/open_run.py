@@ -220,7 +220,7 @@ class OpenRun:
             why = next((text for kind, text in result.artifacts.items() if kind.endswith("_error")), "it is missing")
             raise RunAborted(
                 f"the {extension.artifact} of {result.episode.key} could not be written: {why}. Everything before "
-                "it is safe; give the same command again to go on."
+                "it is safe; give the same command again to resume."
             )
         self._note_files()
         self._store.append(result)

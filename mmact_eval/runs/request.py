@@ -51,7 +51,7 @@ class RunRequest:
         live: a policy object of the caller's, who keeps it, or what makes one; `policy` is then a name for it alone.
         identity: what a policy object is made of, in the caller's words; "" if nothing tells it from others.
         tasks: which tasks, as `plan.select_tasks` understands it; None for all.
-        episodes: episodes a task; None for the suite's number.
+        episodes: episodes per task; None for the suite's number.
         init_states: which init states to start from, as typed; None for all.
         chosen: these episodes of the suite, in place of what `tasks`, `episodes` and `init_states` come to.
         seed: the run's seed.

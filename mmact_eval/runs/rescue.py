@@ -38,9 +38,9 @@ def rescue(path: Path, manifest: Mapping[str, Any], lines: str) -> str:
             file = _write(folder, manifest, lines)
         except OSError:
             continue
-        advice = "Give the same command again to go on."
+        advice = "Give the same command again to resume."
         if folder != path:
-            advice = f"Copy that folder to {path}, then give the same command again to go on."
+            advice = f"Copy that folder to {path}, then give the same command again to resume."
         elif file.name != "episodes.jsonl":
             advice = f"Choose which of the two is to be {path / 'episodes.jsonl'}, then give the same command again."
         return f"All results were written to {file}. {advice}"

@@ -139,7 +139,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     """
     suite = request.suite
     if request.video != "none":
-        require_encoder("go on without --video: the same command with it makes the videos later")
+        require_encoder("run without --video: the same command with it makes the videos later")
     plugin = registry.env_plugin(suite.env)
     tasks = select_tasks(suite_tasks(plugin, suite), request.tasks)
     episodes = request.episodes or suite.protocol.episodes

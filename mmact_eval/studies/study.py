@@ -44,7 +44,7 @@ class Base(_Strict):
         suite, policy: as on the command line, where they can be replaced.
         policy_args: arguments of this policy.
         tasks: as for ``--tasks``; null for all.
-        episodes: episodes a task; null for the suite's number.
+        episodes: episodes per task; null for the suite's number.
         init_states: as for ``--init-states``; null for all.
         seed: the run's seed.
         protocol: fields of the suite's protocol.

@@ -49,7 +49,7 @@ def command(run: Path, sample: int, seed: int, policy: str | None, out: Path | N
         with nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="mmact-eval-recheck-") as folder:
             found = recheck(run, Path(folder), sample, seed, options, elsewhere, _say)
     except (KeyboardInterrupt, Stopped):
-        kept = "The same command goes on." if out else "Nothing is kept without --out."
+        kept = "The same command resumes." if out else "Nothing is kept without --out."
         raise RunAborted(f"stopped. {kept}") from None
     click.echo(told(found))
     for warning in found.warnings:

@@ -102,7 +102,7 @@ _OPTIONS = {
     "tasks": click.option(
         "--tasks", help="Task numbers, ranges, names or patterns: 0,3-5,*milk*  [default: all]"),
     "episodes": click.option(
-        "--episodes", type=click.IntRange(min=1), help="Episodes a task.  [default: as the suite says]"),
+        "--episodes", type=click.IntRange(min=1), help="Episodes per task.  [default: as the suite says]"),
     "init_states": click.option(
         "--init-states", metavar="A-B,C", help="Init states to start from: 0-19 or 3,7  [default: all]"),
     "policy": click.option("--policy", required=True, help="A registered name, module:attr, file.py:attr or ws://host:port."),
@@ -113,27 +113,27 @@ _OPTIONS = {
         "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Simulator processes."),
     "max_batch": click.option(
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
-        help="Most queries the policy gets at once."),
-    "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most so many episodes now."),
+        help="Largest number of queries the policy gets at once."),
+    "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most this many episodes now."),
     "overrides": click.option(
         "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite."),
     "retries": click.option(
         "--retries", type=click.IntRange(min=0), default=1, show_default=True,
-        help="Tries again of an episode that ended in an error."),
+        help="How often to retry an episode that ended in an error."),
     "policy_timeout": click.option(
         "--policy-timeout", type=click.FloatRange(0, 604800, min_open=True), default=600.0, show_default=True,
         help="Seconds the policy may take for an answer."),
     "cached_envs": click.option(
         "--cached-envs", type=click.IntRange(min=1), default=1, show_default=True,
-        help="Environments each worker keeps open (LIBERO: 0.6 GB each and 0.9 GB a worker)."),
+        help="Environments each worker keeps open (LIBERO: 0.6 GB each and 0.9 GB per worker)."),
     "shuffle": click.option(
         "--shuffle", type=int, metavar="KEY", help="Run in an order shuffled by KEY; results are the same."),
     "allow_renderer": click.option(
         "--allow-renderer", is_flag=True,
-        help="Go on though images are drawn by another GPU or library than before; tables say so."),
+        help="Continue although images are drawn by another GPU or library than before; tables say so."),
     "plan_reference": click.option(
         "--plan-reference", metavar="POLICY",
-        help="Score the policy's texts: do they say what this one (expert) would say there?"),
+        help="Compare the policy's texts with what this policy (e.g. expert) would say in the same situation."),
 }  # fmt: skip
 
 

@@ -253,7 +253,7 @@ class LocalEngine:
             raise RunAborted(
                 f"cannot start worker process {number}: {error.strerror}. Use fewer --workers, or ask for more of what "
                 "is used up (`ulimit -n` files, `ulimit -u` processes, memory). Finished episodes are safe; give the "
-                "same command again to go on."
+                "same command again to resume."
             ) from error
 
     def _replace(self, worker: WorkerHandle) -> WorkerHandle:

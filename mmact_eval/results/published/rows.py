@@ -30,7 +30,7 @@ class PublishedResult:
         unit: ``percent`` or ``tasks_of_5``.
         episodes: all episodes behind it, None if not stated.
         tasks: tasks of the suite; None where that means nothing.
-        trials: episodes a task and seed, None if not stated.
+        trials: episodes per task and seed, None if not stated.
         max_steps: the step limit, None if not stated.
         replan: actions executed a query, None if not stated.
         kind: ``primary`` (its authors), ``third-party`` (in others' table), ``reproduction`` (measured again).

@@ -59,7 +59,7 @@ def command(
     try:
         trained = train(settings, out, device, only_quantizer, say)
     except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Give the same command again to go on from the last saved state.") from None
+        raise RunAborted("stopped. Give the same command again to resume from the last saved state.") from None
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error}") from None
     if trained.checkpoint is None:
