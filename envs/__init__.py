@@ -1,1 +1,1 @@
-"""envs of mmact-eval, a plug-in each."""
+"""Environments, a plug-in each. Installed, this folder is `mmact_eval.envs` (see pyproject.toml)."""

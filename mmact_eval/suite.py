@@ -24,11 +24,13 @@ Count = Annotated[int, Field(strict=True)]
 Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What a file says: nothing that is not known, and not to be changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Disturbance(_Strict):
+class Disturbance(Strict):
     """Something that happens to the scene in the middle of an episode (see `mmact_eval.transforms.disturbance`).
 
     Attributes:
@@ -48,7 +50,7 @@ class Disturbance(_Strict):
         return self
 
 
-class Protocol(_Strict):
+class Protocol(Strict):
     """How an episode is run. All of it is in the protocol fingerprint.
 
     Attributes:
@@ -77,7 +79,7 @@ class Protocol(_Strict):
     disturbance: Disturbance | None = None
 
 
-class Suite(_Strict):
+class Suite(Strict):
     """A named list of tasks with a protocol.
 
     Attributes:

@@ -1,1 +1,1 @@
-"""policies of mmact-eval, a plug-in each."""
+"""Policies, a plug-in each. Installed, this folder is `mmact_eval.policies` (see pyproject.toml)."""

@@ -1,1 +1,1 @@
-"""reports of mmact-eval, a plug-in each."""
+"""Report writers, a plug-in each. Installed, this folder is `mmact_eval.reports` (see pyproject.toml)."""

@@ -1,1 +1,1 @@
-"""suites of mmact-eval, a plug-in each."""
+"""Suites and studies as YAML, found by name. Installed, this folder is `mmact_eval.suites` (see pyproject.toml)."""

@@ -11,10 +11,10 @@ from mmact_eval.commands.common.options import (
     engine_options,
     parse_assignments,
     pick_options,
-    stop_on_sigterm,
+    published_model,
+    stopped_safely,
     written_reports,
 )
-from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
     from mmact_eval.results.report_data import Report
@@ -74,9 +74,8 @@ def command(
     from mmact_eval.studies.joint_report import study_report
     from mmact_eval.studies.study_file import load_study
 
-    stop_on_sigterm()
     file = load_study(study)
-    model = _published_model(against or file.study.against)
+    model = published_model(against or file.study.against)
     asked = Asked(
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         arms=[name.strip() for name in (arms or "").split(",") if name.strip()],
@@ -85,11 +84,9 @@ def command(
     )
     planned = plan(file, asked, out)
     wanted = _known_formats(formats)
-    try:
+    with stopped_safely():
         outcomes = run_study(planned, until_decided, lambda text: click.echo(text, err=True), together)
         return _tell(study_report(planned, outcomes, model), outcomes, planned.folder, wanted)
-    except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Finished episodes are safe; give the same command again to resume.") from None
 
 
 def _known_formats(formats: str) -> list[str]:
@@ -100,16 +97,6 @@ def _known_formats(formats: str) -> list[str]:
     for name in wanted:
         registry.report(name)
     return wanted
-
-
-def _published_model(against: str | None) -> str | None:
-    """The model part of ``published:MODEL``; None if nothing is asked for."""
-    if against is None:
-        return None
-    what, _, model = against.partition(":")
-    if what != "published":
-        raise UsageError(f'--against takes published or published:MODEL, not "{against}".')
-    return model
 
 
 def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: list[str]) -> int:

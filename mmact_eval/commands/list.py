@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import click
 
+_SHOWN = 5
+"""Names in a cell of a table."""
+
 
 @click.group(
     "list",
@@ -69,12 +72,17 @@ def studies() -> None:
             file.study.name,
             file.study.base.suite,
             file.study.base.policy,
-            ", ".join(arm.name + ("*" if arm.name == file.baseline else "") for arm in file.arms),
+            _in_short([arm.name + ("*" if arm.name == file.baseline else "") for arm in file.arms]),
             file.study.title,
         )
         for file in list_studies()
     ]
     _table(rows, ("study", "suite", "policy", "arms (* baseline)", "title"))
+
+
+def _in_short(names: list[str]) -> str:
+    """All of a few names, of many the first and how many there are: a line fits the screen."""
+    return ", ".join(names) if len(names) <= _SHOWN else f"{', '.join(names[: _SHOWN - 1])}, … ({len(names)})"
 
 
 def _plugins(group: str, what: str) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmact_eval.commands.common.options import parse_assignments, request_from, run_options, stop_on_sigterm
-from mmact_eval.errors import RunAborted, Stopped, UsageError
+from mmact_eval.commands.common.options import parse_assignments, request_from, run_options, stopped_safely
+from mmact_eval.errors import UsageError
 
 if TYPE_CHECKING:
     from mmact_eval.recording.record import RecordOutcome
@@ -50,15 +50,12 @@ def command(
     from mmact_eval.recording.lead_in import LeadIn
     from mmact_eval.recording.record import RecordOptions, record
 
-    stop_on_sigterm()
-    try:
+    with stopped_safely():
         args = parse_assignments(lead_in_args, "--lead-in-args")
         if (args or lead_in_steps) and not lead_in:
             raise UsageError("--lead-in-args and --lead-in-steps are for a --lead-in, and there is none.")
         first = LeadIn(lead_in, lead_in_steps or _LEAD_IN_STEPS, args) if lead_in else None
         return _tell(record(request_from(given), out, RecordOptions(images, noise, random_start, every, first)))
-    except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Finished episodes are safe; give the same command again to resume.") from None
 
 
 def _tell(outcome: RecordOutcome) -> int:

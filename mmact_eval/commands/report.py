@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mmact_eval.commands.common.options import published_model
 from mmact_eval.errors import UsageError
 
 
@@ -51,10 +52,8 @@ def command(
     if out is None and len(folders) > 1:
         raise UsageError("a report of several runs needs a folder of its own: --out FOLDER.")
     report = reporting.read_report(folders, names, allow, baseline)
-    if against is not None:
-        what, _, model = against.partition(":")
-        if what != "published":
-            raise UsageError(f'--against takes published or published:MODEL, not "{against}". Runs are just named.')
+    model = published_model(against)
+    if model is not None:
         report = replace(report, published=table_beside(report.suites, model or None))
     wanted = [name for text in formats for name in text.split(",") if name]
     files = reporting.write_reports(report, out or folders[0], wanted)

@@ -11,10 +11,9 @@ from mmact_eval.commands.common.options import (
     pick_options,
     request_from,
     run_options,
-    stop_on_sigterm,
+    stopped_safely,
     written_reports,
 )
-from mmact_eval.errors import RunAborted, Stopped
 
 if TYPE_CHECKING:
     from mmact_eval.evaluation import Results
@@ -41,12 +40,9 @@ def command(out: Path | None, video: Any, plan_reference: str | None, **given: A
     from mmact_eval.evaluation import Results
     from mmact_eval.runs.runner import execute
 
-    stop_on_sigterm()
     request = request_from(given, out=out, video=video, plan_reference=plan_reference)
-    try:
+    with stopped_safely():
         return _tell(Results.of(execute(request)))
-    except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Finished episodes are safe; give the same command again to resume.") from None
 
 
 def _tell(results: Results) -> int:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from mmact_eval.commands.common.options import parse_assignments
+from mmact_eval.commands.common.options import parse_assignments, stop_on_sigterm
 from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
     from mmact_eval.identity.made_policy import MadePolicy
-
-
-def _stop_on_sigterm(number: int, frame: FrameType | None) -> None:
-    raise Stopped
 
 
 @click.command(
@@ -77,7 +71,7 @@ def command(
         if served.spec.privileged:
             raise UsageError(f'policy "{served.spec.name}" needs simulator ground truth, which clients do not send.')
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        signal.signal(signal.SIGTERM, _stop_on_sigterm)
+        stop_on_sigterm()
         server = serving(
             served,
             env_spec,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from mmact_eval.suite import Count
+from mmact_eval.suite import Count, Strict
 from mmact_eval.transforms import Transform
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_+=\-]*$"
@@ -15,11 +15,7 @@ ArmName = Annotated[str, StringConstraints(pattern=_NAME, max_length=80)]
 """It is also the name of the arm's run folder."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Overrides(_Strict):
+class Overrides(Strict):
     """What an arm, or a value of an axis, changes of the base run.
 
     Attributes:
@@ -32,12 +28,12 @@ class Overrides(_Strict):
 
     label: str = ""
     policy: str | None = None
-    policy_args: dict[str, Any] = {}
-    protocol: dict[str, Any] = {}
+    policy_args: dict[str, Any] = Field(default_factory=dict)
+    protocol: dict[str, Any] = Field(default_factory=dict)
     transforms: tuple[Transform, ...] = ()
 
 
-class Base(_Strict):
+class Base(Strict):
     """The run that all arms share.
 
     Attributes:
@@ -53,16 +49,16 @@ class Base(_Strict):
 
     suite: str
     policy: str
-    policy_args: dict[str, Any] = {}
+    policy_args: dict[str, Any] = Field(default_factory=dict)
     tasks: str | None = None
     episodes: Count | None = Field(default=None, ge=1)
     init_states: str | None = None
     seed: Count = 0
-    protocol: dict[str, Any] = {}
+    protocol: dict[str, Any] = Field(default_factory=dict)
     transforms: tuple[Transform, ...] = ()
 
 
-class Study(_Strict):
+class Study(Strict):
     """A base run and its arms, listed one by one or as a grid.
 
     Attributes:
@@ -83,8 +79,8 @@ class Study(_Strict):
     title: str = ""
     description: str = ""
     base: Base
-    arms: dict[ArmName, Overrides] = {}
-    axes: dict[str, dict[ArmName, Overrides]] = {}
+    arms: dict[ArmName, Overrides] = Field(default_factory=dict)
+    axes: dict[str, dict[ArmName, Overrides]] = Field(default_factory=dict)
     repeats: str | None = None
     baseline: str | None = None
     against: str | None = None

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 from mmact_eval import protocols, suite
 from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 
 
-class Settings(BaseModel):
+class Settings(suite.Strict):
     """Settings of a transform as a study's file has them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Wrapping(Protocol):

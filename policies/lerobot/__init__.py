@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmact_eval.policies.lerobot.policy import LerobotPolicy
 
 if importlib.util.find_spec("lerobot") is None:
-    raise ImportError("No module named 'lerobot'", name="lerobot")
+    raise ModuleNotFoundError("No module named 'lerobot'", name="lerobot")
 
 
 def make_policy(

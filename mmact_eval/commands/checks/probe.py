@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from mmact_eval.commands.common.options import parse_assignments, pick_options, stop_on_sigterm
-from mmact_eval.errors import RunAborted, Stopped
+from mmact_eval.commands.common.options import parse_assignments, pick_options, stopped_safely
 
 
 @click.command(
@@ -38,11 +37,8 @@ Exit code: 0 no fault found, 1 a fault found, 2 it could not be done.""",
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(out: Path | None, as_json: bool, **given: Any) -> int:
     """Find flipped images, inverted grippers and the like before a run."""
-    stop_on_sigterm()
-    try:
+    with stopped_safely("What the expert has played is kept; give the same command again."):
         report = _probe(given, out)
-    except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. What the expert has played is kept; give the same command again.") from None
     if out is not None:
         (out / "probe.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
     if as_json:

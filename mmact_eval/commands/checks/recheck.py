@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from mmact_eval.commands.common.options import engine_options, parse_assignments, pick_options, stop_on_sigterm
-from mmact_eval.errors import RunAborted, Stopped
+from mmact_eval.commands.common.options import engine_options, parse_assignments, pick_options, stopped_safely
 
 
 @click.command(
@@ -42,15 +41,12 @@ def command(run: Path, sample: int, seed: int, policy: str | None, out: Path | N
     from mmact_eval.recheck.recheck import Elsewhere, recheck
     from mmact_eval.recheck.text import told
 
-    stop_on_sigterm()
     elsewhere = Elsewhere(policy, parse_assignments(given["policy_args"], "--policy-args"))
     options = engine_options(given)
-    try:
-        with nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="mmact-eval-recheck-") as folder:
-            found = recheck(run, Path(folder), sample, seed, options, elsewhere, _say)
-    except (KeyboardInterrupt, Stopped):
-        kept = "The same command resumes." if out else "Nothing is kept without --out."
-        raise RunAborted(f"stopped. {kept}") from None
+    kept = "The same command resumes." if out else "Nothing is kept without --out."
+    place = nullcontext(out) if out else tempfile.TemporaryDirectory(prefix="mmact-eval-recheck-")
+    with stopped_safely(kept), place as folder:
+        found = recheck(run, Path(folder), sample, seed, options, elsewhere, _say)
     click.echo(told(found))
     for warning in found.warnings:
         click.echo(f"Warning: {warning}.", err=True)

@@ -90,6 +90,40 @@ def stop_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _raise_stopped)
 
 
+SAFE = "Finished episodes are safe; give the same command again to resume."
+
+
+@contextmanager
+def stopped_safely(advice: str = SAFE) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end what runs inside in words.
+
+    Args:
+        advice: what is kept, and what to do next.
+
+    Raises:
+        RunAborted: it was stopped.
+    """
+    stop_on_sigterm()
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped):
+        raise RunAborted(f"stopped. {advice}") from None
+
+
+def published_model(against: str | None) -> str | None:
+    """The model part of ``published:MODEL``, "" for all models; None if nothing is asked for.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if against is None:
+        return None
+    what, _, model = against.partition(":")
+    if what != "published":
+        raise UsageError(f'--against takes published or published:MODEL, not "{against}". Runs are just named.')
+    return model
+
+
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
     raise Stopped
 

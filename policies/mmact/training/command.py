@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from mmact_eval.commands.common.options import stop_on_sigterm
-from mmact_eval.errors import RunAborted, Stopped, UsageError
+from mmact_eval.commands.common.options import stopped_safely
+from mmact_eval.errors import UsageError
 
 
 @click.command(
@@ -50,16 +50,14 @@ def command(
 
     if threads:
         torch.set_num_threads(threads)
-    stop_on_sigterm()
     start = time.perf_counter()
 
     def say(line: str) -> None:
         click.echo(f"[{time.perf_counter() - start:7.0f} s] {line}")
 
     try:
-        trained = train(settings, out, device, only_quantizer, say)
-    except (KeyboardInterrupt, Stopped):
-        raise RunAborted("stopped. Give the same command again to resume from the last saved state.") from None
+        with stopped_safely("Give the same command again to resume from the last saved state."):
+            trained = train(settings, out, device, only_quantizer, say)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error}") from None
     if trained.checkpoint is None:

@@ -6,12 +6,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mmact_eval.config.suite_file import canonical, is_path
 from mmact_eval.config.yaml_file import Document, read
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.machine.user_folders import expanded
+from mmact_eval.suite import Strict
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
@@ -20,11 +21,7 @@ Target = Literal["action", "text", "image"]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Optimizer(_Strict):
+class Optimizer(Strict):
     """AdamW with warm-up and a cosine down to `floor`.
 
     Attributes:
@@ -43,7 +40,7 @@ class Optimizer(_Strict):
     clip: float = Field(default=1.0, gt=0.0)
 
 
-class QuantizerSettings(_Strict):
+class QuantizerSettings(Strict):
     """The image tokenizer: its size (see `mmact.quantizer.QuantizerConfig`) and its training.
 
     Attributes:
@@ -76,7 +73,7 @@ class QuantizerSettings(_Strict):
     actions: Weight = 0.0
 
 
-class ModelSettings(_Strict):
+class ModelSettings(Strict):
     """The transformer's size, as in config.json."""
 
     d_model: AtLeastOne = 128
@@ -87,7 +84,7 @@ class ModelSettings(_Strict):
     bins: AtLeastOne = 1024
 
 
-class Weights(_Strict):
+class Weights(Strict):
     """The weight of each target's loss."""
 
     action: Weight = 0.0
@@ -95,7 +92,7 @@ class Weights(_Strict):
     image: Weight = 0.0
 
 
-class Batch(_Strict):
+class Batch(Strict):
     """Examples of each target in a step."""
 
     action: Count = 0
@@ -103,7 +100,7 @@ class Batch(_Strict):
     image: Count = 0
 
 
-class Stage(_Strict):
+class Stage(Strict):
     """A part of the training, with its own warm-up and cosine.
 
     Attributes:
@@ -119,7 +116,7 @@ class Stage(_Strict):
     optimizer: Optimizer = Optimizer()
 
 
-class Rollouts(_Strict):
+class Rollouts(Strict):
     """Success in the simulator, measured by the harness itself.
 
     Attributes:
@@ -138,7 +135,7 @@ class Rollouts(_Strict):
     last: bool = False
 
 
-class Training(_Strict):
+class Training(Strict):
     """A whole training.
 
     Attributes:
