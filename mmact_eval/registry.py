@@ -202,7 +202,7 @@ def make_policy(target: str, args: Mapping[str, Any], env_spec: EnvSpec) -> Made
             name = target.rsplit("/", 1)[-1]
             found, file = _found(target, workspace)
             policy = _made(target, found, args, env_spec)
-    return with_identity(policy, name, args, workspace, file)
+    return with_identity(policy, target, name, args, workspace, file)
 
 
 def _found(target: str, workspace: Workspace) -> tuple[Any, Path | None]:

@@ -13,6 +13,7 @@ from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Observer, Policy
 from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.runs.manifest import Manifest
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
 
@@ -37,6 +38,13 @@ class Extension:
     artifact: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     enough: Callable[[EpisodeResult], bool] = lambda result: False
+
+    def lacks_artifact(self, folder: Path, result: EpisodeResult) -> bool:
+        """Whether a success of the run in this folder is without the artifact that it must have."""
+        if not self.artifact or result.outcome != "success":
+            return False
+        made = result.artifacts.get(self.artifact)
+        return made is None or (made != "" and not (folder / made).exists())
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class RunOutcome:
 
     Attributes:
         folder: the run folder.
-        manifest: its manifest.
+        manifest: what was asked for, and what it was made with.
         results: the planned episodes that have a result, in planned order.
         planned: all episodes asked for.
         engine: what the engine can say about itself.
@@ -96,7 +104,7 @@ class RunOutcome:
     """
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     results: Sequence[EpisodeResult]
     planned: Sequence[Episode]
     engine: EngineReport

@@ -19,7 +19,7 @@ import pytest
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import PolicyContractError, RunAborted, RunFolderError
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
 from mmact_eval.types import EpisodeResult
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from mmact_eval.errors import RunFolderError
+from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.folder import RunFolder
-from mmact_eval.runs.lock import RunLock
 
 
 @pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
