@@ -36,7 +36,7 @@ _READING = {"reading": True}
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> _Part:

@@ -13,14 +13,13 @@ from typing import Any
 from pydantic import (
     BaseModel,
     ConfigDict,
-    InstanceOf,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
 )
 
-Text = InstanceOf[str]
+from mmact_eval.runs.manifest import Text
 
 
 class _Lenient(BaseModel):
