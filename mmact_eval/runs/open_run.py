@@ -85,8 +85,7 @@ class OpenRun:
         manifest = Manifest.of(request.suite, env_spec, policy.spec, made, asked, **scope)
         self._manifest = store.open_manifest(manifest, getattr(policy, "weigh", all_count))
         found = store.open_episodes()
-        lacks = request.extension.lacks_artifact
-        self._done = {episode: result for episode, result in found.items() if not lacks(store.path, result)}
+        self._done = request.extension.kept(store.path, found)
         self._pending = pending
         again = frozenset(episode for episode in pending if self._is_completed(episode))
         self._films = SecondRollouts(store.path, request.video, again)

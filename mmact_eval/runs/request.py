@@ -46,6 +46,10 @@ class Extension:
         made = result.artifacts.get(self.artifact)
         return made is None or (made != "" and not (folder / made).exists())
 
+    def kept(self, folder: Path, found: Mapping[Episode, EpisodeResult]) -> dict[Episode, EpisodeResult]:
+        """Of the results found in a run folder those that lack no artifact; the others are made again."""
+        return {episode: result for episode, result in found.items() if not self.lacks_artifact(folder, result)}
+
 
 @dataclass(frozen=True)
 class RunRequest:

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from mmact_eval import compat, registry
 from mmact_eval.engine.local.engine import LocalEngine
@@ -148,7 +147,8 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     covered = _covered(policy, suite, planned)
     with ExitStack() as opened:
         store = opened.enter_context(RunFolder(folder))  # before the environment prepares, which may take minutes
-        pending = _pending(request, covered, folder)
+        done = request.extension.kept(folder, read_episodes(folder)[0])
+        pending = pending_episodes(request, covered, done, folder)
         facts = _prepare_run(plugin, request, pending)
         if len(covered) < len(planned):
             note = f"the policy can act in {len(covered)} of the {len(planned)} episodes asked for"
@@ -172,14 +172,6 @@ def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episo
     if not covered:
         raise UsageError(f"policy {policy.spec.name} can act in none of the {len(planned)} episodes asked for.")
     return covered
-
-
-def _pending(request: RunRequest, planned: Sequence[Episode], folder: Path) -> list[Episode]:
-    """The episodes that are left to do in a run folder, which is locked."""
-    found = read_episodes(folder)[0]
-    lacks = request.extension.lacks_artifact
-    done = {episode: result for episode, result in found.items() if not lacks(folder, result)}
-    return pending_episodes(request, planned, done, folder)
 
 
 def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episode]) -> Mapping[str, str]:

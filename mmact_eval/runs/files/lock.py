@@ -69,8 +69,9 @@ class RunLock:
                 f"the file system of {self._folder} has no locks ({error.strerror}); {self._holder} keeps other runs "
                 "out instead. If this run is killed on another machine than the next one runs on, delete that file"
             )
-        if not self._is_in_place():  # whoever held it has deleted it since it was opened here
-            raise _in_use(self._folder, "another process that is just ending")
+        else:
+            if not self._is_in_place():  # whoever held it has deleted it since it was opened here
+                raise _in_use(self._folder, "another process that is just ending")
         self._file.seek(0)
         self._file.truncate()
         self._file.write(_myself())
