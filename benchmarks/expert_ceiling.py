@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mmact_eval.results.reporting import summarize_folder
 from mmact_eval.results.summary import Row, Summary
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 
 MAIN = ("libero-spatial", "libero-object", "libero-goal", "libero-long")
 BEGIN, END = "<!-- tables: written by benchmarks/expert_ceiling.py -->", "<!-- end of tables -->"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query, derive_seed
 

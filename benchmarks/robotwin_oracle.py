@@ -26,7 +26,7 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.robotwin.args import RobotwinArgs
 from mmact_eval.envs.robotwin.seeds import manifest as seeds
 from mmact_eval.policies.robotwin_oracle import make_policy
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
 

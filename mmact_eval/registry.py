@@ -220,7 +220,7 @@ def make_policy(target: str | Callable[..., Any], args: Mapping[str, Any], env_s
             name = target.rsplit("/", 1)[-1]
             found, file = _found(target, workspace)
             policy = _made(target, found, args, env_spec)
-    return with_identity(policy, name, args, workspace, file)
+    return with_identity(policy, target, name, args, workspace, file)
 
 
 def _made_by(

@@ -85,7 +85,7 @@ def sources(row: PublishedRow) -> str:
 
 def physics_here(report: Report, arm: str) -> str:
     """The engine that an arm's runs were made in, "" if they do not tell."""
-    told = (physics_of(run.run.fingerprint) for run in report.runs if run.arm == arm)
+    told = (physics_of(run.run.manifest.made_with) for run in report.runs if run.arm == arm)
     return ", ".join(dict.fromkeys(physics.engine for physics in told if physics))
 
 

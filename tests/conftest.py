@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from mmact_eval.runs.files.rescue import write_manifest
+from mmact_eval.runs.manifest import VERSION, Manifest, PolicyPart, SuitePart
 from mmact_eval.types import Episode, EpisodeResult
 
 settings.register_profile("mmact-eval", deadline=None)
@@ -62,17 +64,17 @@ def make_run(tmp_path: Path) -> MakeRun:
             fingerprint[part].update(values)
         results = results_of(outcomes, suite, seed) if isinstance(outcomes, Mapping) else list(outcomes)
         tasks = list(dict.fromkeys(result.episode.task for result in results))
-        manifest = {
-            "schema": 1,
-            "fingerprint": fingerprint,
-            "suite": {"name": suite, "title": suite.title()},
-            "protocol": fingerprint["protocol"],
-            "policy": {"privileged": False, "not_real": ""},
-            "tasks": tasks,
-            "episodes_planned": len(results),
-            "seed": seed,
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        manifest = Manifest(
+            manifest_version=VERSION,
+            fingerprint=fingerprint,
+            suite=SuitePart(name=suite, title=suite.title()),
+            protocol=fingerprint["protocol"],
+            policy=PolicyPart(privileged=False, not_real=""),
+            tasks=tasks,
+            episodes_planned=len(results),
+            seed=seed,
+        )
+        write_manifest(folder, manifest)
         lines = [json.dumps(result.to_json()) for result in results]
         (folder / "episodes.jsonl").write_text("".join(f"{line}\n" for line in lines))
         return folder

@@ -13,6 +13,7 @@ from mmact_eval.identity.content_hash import content_hash
 from mmact_eval.identity.named_paths import named_paths
 from mmact_eval.identity.policy_files import PolicyFiles
 from mmact_eval.identity.workspace import Workspace
+from mmact_eval.machine import host
 from mmact_eval.protocols import Policy
 from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query
@@ -27,22 +28,26 @@ class MadePolicy:
 
     Attributes:
         policy: the policy.
-        target: what it was asked for as, without folders and addresses.
+        typed: what it was asked for as, without passwords.
+        target: the same without folders and addresses.
         args: what it was made with, without what only says how it is reached.
         code: the files of its code, and those that this read while the policy was made: file → hash. Empty if no code
             of a user's is in it: the package has a version.
         paths: what its arguments, or its spec's checkpoint, name: argument → hash of the file's or folder's content.
         named: what its arguments may name: argument → path.
         late: what its code reads from now on; None if no code of a user's is in it.
+        pinned: arguments that name a place whose content the policy itself tells, by its spec.
     """
 
     policy: Policy
+    typed: str
     target: str
     args: Mapping[str, Any]
     code: Mapping[str, str]
     paths: Mapping[str, str]
     named: Mapping[str, Path]
     late: PolicyFiles | None
+    pinned: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "policy":  # before `__init__`, and for pickle and copy
@@ -96,12 +101,13 @@ def _inside(call: Callable[..., Any], workspace: Workspace) -> Callable[..., Any
 
 
 def with_identity(
-    policy: Policy, target: str, args: Mapping[str, Any], workspace: Workspace, file: Path | None
+    policy: Policy, typed: str, target: str, args: Mapping[str, Any], workspace: Workspace, file: Path | None
 ) -> MadePolicy:
     """What a policy that was made in this workspace is made of.
 
     Args:
         policy: the policy.
+        typed: what it was asked for as.
         target: for the fingerprint.
         args: all that it was made with.
         workspace: in which it was made.
@@ -123,12 +129,14 @@ def with_identity(
     paths = {key: content_hash(path) for key, path in hashed.items() if not (files and files.has_written(path))}
     return MadePolicy(
         policy=_UsersPolicy(policy, workspace) if users or compat.plain(policy.spec) is not policy.spec else policy,
+        typed=host.without_passwords(typed),
         target=target,
         args=given,
         code=files.hashes() if files else {},
         paths={key: found for key, found in paths.items() if found},
         late=files,
         named=named,
+        pinned=frozenset(by_itself),
     )
 
 

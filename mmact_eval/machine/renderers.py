@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ from mmact_eval.errors import RunFolderError
 class Renderers:
     """The renderers that a run has met, so that another one does not join them unnoticed."""
 
-    def __init__(self, folder: Path, sessions: Sequence[Mapping[str, Any]], strict: bool) -> None:
+    def __init__(self, folder: Path, earlier: Iterable[Mapping[str, Any]], strict: bool) -> None:
         """
         Args:
             folder: the run's, for messages.
-            sessions: the earlier starts whose episodes are kept.
+            earlier: what workers had chosen in the starts whose episodes are kept.
             strict: whether all images have to be drawn by one renderer.
         """
         self._folder = folder
         self._strict = strict
-        self._known = drawn_by(sessions)
+        self._known = drawn_by(earlier)
         self._earlier = len(self._known)
 
     def see(self, prepared: Mapping[str, str]) -> bool:
@@ -48,10 +48,9 @@ class Renderers:
         return True
 
 
-def drawn_by(sessions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The renderers of these sessions in words, each once, in the order in which they came."""
-    found = [in_words(prepared) for s in sessions if isinstance(prepared := s.get("prepared"), Mapping)]
-    return [text for text in dict.fromkeys(found) if text]
+def drawn_by(prepared: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The renderers that workers have chosen, in words, each once, in the order in which they came."""
+    return [text for text in dict.fromkeys(map(in_words, prepared)) if text]
 
 
 def in_words(prepared: Mapping[str, Any]) -> str:
@@ -62,11 +61,10 @@ def in_words(prepared: Mapping[str, Any]) -> str:
     return f"{name} ({others})" if name and others else name or others
 
 
-def note(sessions: Sequence[Mapping[str, Any]]) -> str:
-    """What a table has to say about a run that went on under another renderer; "" about others."""
-    allowed = any(isinstance(asked := s.get("options"), Mapping) and asked.get("allow_renderer") for s in sessions)
-    found = drawn_by(sessions)
-    if not allowed or len(found) < 2:
+def note(prepared: Iterable[Mapping[str, Any]]) -> str:
+    """What a table has to say about a run that was allowed to go on under another renderer; "" if it did not."""
+    found = drawn_by(prepared)
+    if len(found) < 2:
         return ""
     return (
         f"Images were drawn by {len(found)} renderers ({'; '.join(found)}), as --allow-renderer allowed: their pixels "

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from mmact_eval import registry
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.engine.scheduler import in_turns
@@ -20,6 +18,7 @@ from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.protocols import Policy
 from mmact_eval.recheck.then_and_now import ThenAndNow, then_and_now
 from mmact_eval.runs.episodes import suite_tasks
+from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.runs.reading import Run, read_run
 from mmact_eval.runs.request import Extension, RunRequest
 from mmact_eval.runs.runner import execute
@@ -193,17 +192,18 @@ def _request(run: Run, episodes: list[Episode], elsewhere: Elsewhere) -> RunRequ
         UsageError: the environment cannot be had here, or has not these episodes.
     """
     for part, command in _OTHER_COMMANDS.items():
-        if part in run.fingerprint:
+        if (told := run.manifest.made_with.of_command(part)) is not None:
             raise RunFolderError(
                 f"{run.folder} was made by `mmact-eval {command}`, with more around the policy than can be repeated "
-                f"({part}: {run.fingerprint[part]}). Runs of `run` and arms of `ablate` can be checked."
+                f"({part}: {told}). Runs of `run` and arms of `ablate` can be checked."
             )
+    made_with, target = run.manifest.made_with, run.manifest.policy.target
     try:
-        suite = Suite.model_validate({**run.manifest["suite"], "protocol": run.manifest["protocol"]})
-        policy = run.fingerprint["policy"]
-        target, args = run.manifest["policy"]["target"], dict(policy["args"])
-        transforms = [Transform.model_validate(entry) for entry in policy["config"].get("transforms", ())]
-    except (KeyError, TypeError, ValidationError) as error:
+        suite = run.manifest.suite_asked()
+        transforms = [Transform.model_validate(entry) for entry in made_with.transforms]
+        if not target:
+            raise ValueError("policy.target is missing")
+    except ValueError as error:  # pydantic's too
         raise RunFolderError(f"{run.folder}/manifest.json does not tell how to repeat the run: {error!r}.") from error
     _require(suite, episodes)
     if any(transform.replan is not None for transform in transforms):
@@ -213,15 +213,15 @@ def _request(run: Run, episodes: list[Episode], elsewhere: Elsewhere) -> RunRequ
     def wrap(model: Policy) -> Policy:
         made = transformed(model, transforms, suite.protocol)
         if elsewhere == Elsewhere():
-            _require_same(policy, made)
+            _require_same(made_with, made)
         return made
 
     return RunRequest(
         suite=suite,
         policy=elsewhere.policy or target,
-        policy_args={**args, **elsewhere.args},
+        policy_args={**made_with.policy_args, **elsewhere.args},
         chosen=episodes,
-        seed=int(run.fingerprint.get("seed") or 0),
+        seed=made_with.seed or 0,
         extension=Extension(wrap=wrap),
     )
 
@@ -238,16 +238,18 @@ def _require(suite: Suite, episodes: Sequence[Episode]) -> None:
             raise UsageError(f"the suite {suite.name}, as it is installed here, has no episode {episode.key}.")
 
 
-def _require_same(recorded: Mapping[str, Any], policy: Policy) -> None:
+def _require_same(recorded: MadeWith, policy: Policy) -> None:
     """Refuse another policy than the recorded one before anything runs: it would say nothing about the run.
 
     Raises:
         UsageError: names both.
     """
-    for key in ("name", "checkpoint"):
-        then, now = recorded.get(key) or "none", getattr(policy.spec, key) or "none"
+    for key, then, now in (
+        ("name", recorded.policy_name or "none", policy.spec.name or "none"),
+        ("checkpoint", recorded.checkpoint or "none", policy.spec.checkpoint or "none"),
+    ):
         if then != now:
             raise UsageError(
-                f"its policy had the {key} {then}, and what --policy {recorded.get('target')} makes here has {now}. "
+                f"its policy had the {key} {then}, and what --policy {recorded.policy_target} makes here has {now}. "
                 "Where the right one is can be said with --policy and --policy-args."
             )

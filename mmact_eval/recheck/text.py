@@ -88,7 +88,7 @@ def _cause(recheck: Recheck) -> str:
             "may differ in their last bits, and a rollout makes that grow. Single outcomes may then differ, rates "
             "should not."
         )
-    if recheck.run.manifest["policy"].get("deterministic") is False:
+    if not recheck.run.manifest.policy.deterministic:
         return f"{where}The policy is not deterministic, as its spec says: bits and single outcomes may differ."
     return (
         f"{where}Nothing that is recorded explains it. Either the policy is not deterministic, or its arithmetic "

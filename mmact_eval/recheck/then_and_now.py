@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from mmact_eval.runs.files.session import Session
 from mmact_eval.runs.fingerprint import differences
+from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.runs.reading import Run
 
 NOT_RECORDED = "not recorded"
@@ -34,7 +35,7 @@ class ThenAndNow:
 
 def then_and_now(then: Run, now: Run) -> ThenAndNow:
     """What differs between two runs of the same episodes."""
-    moved = _moved(then.fingerprint, now.fingerprint)
+    moved = _moved(then.manifest.made_with, now.manifest.made_with)
     fields = [line for line in differences(then.fingerprint, now.fingerprint) if line.partition(": ")[2] not in moved]
     return ThenAndNow(
         simulation=tuple(line for line in fields if not line.startswith("policy.")),
@@ -43,12 +44,10 @@ def then_and_now(then: Run, now: Run) -> ThenAndNow:
     )
 
 
-def _moved(then: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+def _moved(then: MadeWith, now: MadeWith) -> set[str]:
     """``/their/checkpoint → /my/checkpoint`` for every argument that names another place with the same content."""
-    before, after = _map(then.get("policy")), _map(now.get("policy"))
-    here = _map(after.get("paths"))
-    same = {key for key, content in _map(before.get("paths")).items() if here.get(key) == content}
-    lines = differences(_map(before.get("args")), _map(after.get("args")))
+    same = {key for key, content in then.policy_paths.items() if now.policy_paths.get(key) == content}
+    lines = differences(then.policy_args, now.policy_args)
     return {change for key, _, change in (line.partition(": ") for line in lines) if key in same}
 
 
@@ -67,25 +66,19 @@ def _surroundings(run: Run) -> dict[str, set[str]]:
     """What a run's sessions ran on, each with all its values: a run may have been continued on another machine."""
     found: dict[str, set[str]] = {}
     for session in run.sessions:
-        if session.get("event") == "start":
+        if session.event == "start":
             for what, value in _session(session).items():
                 found.setdefault(what, set()).add(value)
-    in_fingerprint = run.fingerprint.get("versions") or {}
-    return {what: values for what, values in found.items() if what not in in_fingerprint}
+    return {what: values for what, values in found.items() if what not in run.manifest.made_with.versions}
 
 
-def _session(session: Mapping[str, Any]) -> dict[str, str]:
-    machine, prepared = _map(session.get("machine")), _map(session.get("prepared"))
-    gpus = machine.get("gpus")
+def _session(session: Session) -> dict[str, str]:
+    machine = session.machine
     return {
-        "processor": str(machine.get("cpu") or NOT_RECORDED),
-        "GPU": ", ".join(map(str, gpus)) if isinstance(gpus, Sequence) and gpus else "none",
+        "processor": machine.cpu or NOT_RECORDED,
+        "GPU": ", ".join(machine.gpus) or "none",
         # Which of several equal devices a worker draws on changes nothing.
-        **{str(key): str(value) for key, value in prepared.items() if key != "device"},
-        "python": str(machine.get("python") or NOT_RECORDED),
-        **{str(name): str(version) for name, version in _map(machine.get("packages")).items()},
+        **{key: str(value) for key, value in session.prepared.items() if key != "device"},
+        "python": machine.python or NOT_RECORDED,
+        **{name: str(version) for name, version in machine.packages.items()},
     }
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

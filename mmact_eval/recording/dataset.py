@@ -22,6 +22,7 @@ from mmact_eval.recording import pictures, wholeness
 from mmact_eval.recording.layout import ACTION, image_column
 from mmact_eval.recording.origin import NAMES, PREFIX, check_columns, read_about
 from mmact_eval.recording.wholeness import Damaged, Row
+from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
@@ -57,6 +58,11 @@ class DataSet:
     info: Mapping[str, Any]
     rows: Sequence[Row]
     demonstrations: Mapping[Episode, Demonstration]
+
+    @property
+    def made_with(self) -> MadeWith:
+        """What it was recorded with."""
+        return MadeWith(self.about["fingerprint"])
 
     def frames(self, row: Row) -> pa.Table:
         """An episode's frames, in order, with all columns of the data files.
@@ -122,13 +128,12 @@ class DataSet:
         Raises:
             UsageError: names the difference.
         """
-        recorded = self.about["fingerprint"]
-        name = recorded.get("suite", {}).get("name")
+        name = self.made_with.suite_name
         if name != suite.name:
             raise UsageError(f"the data set {self.folder} was recorded on suite {name}, not on {suite.name}.")
         protocol = suite.protocol.model_dump(mode="json")
         for key in settings:
-            before = recorded.get("protocol", {}).get(key, protocol[key])
+            before = self.made_with.protocol.get(key, protocol[key])
             if before != protocol[key]:
                 raise UsageError(
                     f"the data set {self.folder} was recorded with protocol.{key}={before}, not "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,7 +25,9 @@ from mmact_eval.recording.lead_in import LeadIn, LedIn
 from mmact_eval.recording.perturbed import Perturbed
 from mmact_eval.recording.recorder import ARTIFACT, DemonstrationRecorder
 from mmact_eval.runs.episodes import suite_tasks
-from mmact_eval.runs.folder import RunFolder, read_episodes
+from mmact_eval.runs.folder import RunFolder
+from mmact_eval.runs.manifest import Manifest
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import Extension, RunOutcome, RunRequest, execute
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import EpisodeResult
@@ -114,7 +115,7 @@ def record(request: RunRequest, folder: Path, options: RecordOptions) -> RecordO
 
 
 def _data_set(
-    request: RunRequest, folder: Path, layout: Layout, manifest: Mapping[str, Any], demonstrations: list[str]
+    request: RunRequest, folder: Path, layout: Layout, manifest: Manifest, demonstrations: list[str]
 ) -> tuple[int, int, int]:
     """Make the data set of these demonstrations, task by task in the suite's order.
 
@@ -172,19 +173,17 @@ def _demonstration(result: EpisodeResult) -> str | None:
     return result.artifacts.get(ARTIFACT) if result.outcome == "success" else None
 
 
-def _about(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _about(manifest: Manifest) -> dict[str, Any]:
     """What ``meta/mmact_eval.json`` says: the run's manifest, without what only concerns this machine."""
-    keys = ("fingerprint", "digest", "suite", "protocol", "policy", "env", "versions", "seed")
-    env = manifest["env"]
     conventions = {
-        "images": f"{env['image_convention']}; the first row is the top of the picture as the policy sees it",
+        "images": f"{manifest.env.image_convention}; the first row is the top of the picture as the policy sees it",
         "frames": "frame t holds the observation before action t; the frame after the last action is not in the data",
         "action": "as executed; intended_action is what the policy meant, without noise: learn from that",
         "subgoal_frame_index": "the frame of the episode at which the current sub-task is over",
     }
-    if manifest["fingerprint"].get("recording", {}).get("every", 1) > 1:
+    if manifest.made_with.drawn_every > 1:
         conventions["image_age"] = "steps since the pictures were drawn; where it is not 0 they repeat the last ones"
-    return {"conventions": conventions, **{key: manifest[key] for key in keys if key in manifest}}
+    return {"conventions": conventions, **manifest.about_results()}
 
 
 def _require_packages() -> None:

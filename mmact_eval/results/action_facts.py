@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from mmact_eval.runs.manifest import ActionPart
 from mmact_eval.types import EpisodeResult
 
 _NOTABLE = 0.001
@@ -29,13 +29,13 @@ def executed_a_query(results: Sequence[EpisodeResult], asked: str) -> str:
     return happened if happened == asked or not asked else f"{happened} (asked for: {asked})"
 
 
-def action_warnings(results: Sequence[EpisodeResult], asked: str, action: Mapping[str, Any]) -> Iterator[str]:
+def action_warnings(results: Sequence[EpisodeResult], asked: str, action: ActionPart) -> Iterator[str]:
     """A sentence for answers that were too short, and one for numbers far beyond the range.
 
     Args:
         results: of a run.
         asked: how many actions the protocol wants executed for a query.
-        action: the environment's `ActionSpec` as the manifest has it; may be empty.
+        action: what is known of the environment's actions.
     """
     short, queries = sum(r.short_answers for r in results), sum(len(r.executed) for r in results)
     if short:
@@ -44,13 +44,12 @@ def action_warnings(results: Sequence[EpisodeResult], asked: str, action: Mappin
             f"({asked or 'as many as its spec promises'}), so it was asked more often. Make its chunks as long as its "
             "spec says, or set protocol.replan to their length."
         )
-    dim, low, high = (action.get(key) for key in ("dim", "low", "high"))
-    numbers = sum(result.steps for result in results) * dim if isinstance(dim, int) else 0
+    numbers = sum(result.steps for result in results) * (action.dim or 0)
     beyond = sum(result.beyond_range for result in results)
     if numbers and beyond / numbers >= _NOTABLE:
         farthest = max((result.farthest for result in results), key=abs)
         yield (
-            f"{100 * beyond / numbers:.3g} % of the numbers that were executed lie far beyond {low} to {high}, the "
-            f"range of the environment's actions (the farthest: {farthest:g}): are they un-normalized, in the right "
-            "unit and in the right order?"
+            f"{100 * beyond / numbers:.3g} % of the numbers that were executed lie far beyond {action.low} to "
+            f"{action.high}, the range of the environment's actions (the farthest: {farthest:g}): are they "
+            "un-normalized, in the right unit and in the right order?"
         )

@@ -15,6 +15,8 @@ from typing import Any
 from mmact_eval.results.action_facts import action_warnings, executed_a_query
 from mmact_eval.results.plan_scores import PlanScores
 from mmact_eval.results.trained_on import seen_in_training
+from mmact_eval.runs.files.session import Session
+from mmact_eval.runs.manifest import Manifest
 from mmact_eval.statistics.rates import clopper_pearson, mean, percentile
 from mmact_eval.statistics.stratified import mean_rate_interval
 from mmact_eval.types import EpisodeResult
@@ -111,14 +113,12 @@ class Summary:
         return plain
 
 
-def summarize(
-    results: Iterable[EpisodeResult], manifest: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]] = ()
-) -> Summary:
+def summarize(results: Iterable[EpisodeResult], manifest: Manifest, sessions: Sequence[Session] = ()) -> Summary:
     """Count.
 
     Args:
         results: of one run, in any order; of two for the same episode the later counts.
-        manifest: the run's; keys may be missing, the summary then says less.
+        manifest: the run's; what it lacks, the summary does not tell.
         sessions: each start of the run, oldest first: what was asked last, and on which machines it ran.
     """
     from mmact_eval.results.facts import EXECUTED, RunFacts
@@ -157,7 +157,7 @@ def summarize(
             *facts.pictures_differ(),
             *about_actions,
             *facts.renderer_note(),
-            *seen_in_training(manifest.get("fingerprint"), ordered),
+            *seen_in_training(manifest.made_with.trained_on, ordered),
         ),
         provenance=provenance,
         versions=facts.versions(),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from mmact_eval.specs import TRAINED_ON
 from mmact_eval.types import EpisodeResult
 
 
@@ -21,25 +20,13 @@ def from_ranges(text: str) -> set[int]:
     return found
 
 
-def trained_on(policy: object) -> Mapping[str, str]:
-    """Suite → init states that a policy was trained on; empty if it does not tell.
-
-    Args:
-        policy: its part of a manifest or fingerprint, whatever that is.
-    """
-    config = policy.get("config") if isinstance(policy, Mapping) else None
-    told = config.get(TRAINED_ON) if isinstance(config, Mapping) else None
-    return {str(suite): str(text) for suite, text in told.items()} if isinstance(told, Mapping) else {}
-
-
-def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> Iterator[str]:
+def seen_in_training(trained: Mapping[str, str], results: Sequence[EpisodeResult]) -> Iterator[str]:
     """A sentence if episodes began from init states of the policy's training, or if it knows nothing of the suite.
 
     Args:
-        fingerprint: the run's; parts may be missing.
+        trained: suite → init states that the policy was trained on; empty if it does not tell.
         results: the run's, errors included.
     """
-    trained = trained_on(fingerprint.get("policy") if isinstance(fingerprint, Mapping) else None)
     if not trained:
         return
     known = {suite: from_ranges(text) for suite, text in trained.items()}

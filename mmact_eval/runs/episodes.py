@@ -1,15 +1,18 @@
-"""Which episodes a run consists of: tasks × init states, from what the user typed."""
+"""Which episodes a run consists of (tasks × init states, from what the user typed), and which of them are left."""
 
 from __future__ import annotations
 
 import fnmatch
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import EnvPlugin, Task
+from mmact_eval.runs.missing_videos import without_video
+from mmact_eval.runs.request import RunRequest
 from mmact_eval.suite import Suite
-from mmact_eval.types import Episode
+from mmact_eval.types import Episode, EpisodeResult
 
 _NUMPY_SEEDS = 2**32 - 1
 """The largest seed of numpy's global generator."""
@@ -123,3 +126,20 @@ def shuffled(episodes: Sequence[Episode], key: int) -> list[Episode]:
     mixed = list(episodes)
     random.Random(key).shuffle(mixed)
     return mixed
+
+
+def pending_episodes(
+    request: RunRequest, planned: Sequence[Episode], done: Mapping[Episode, EpisodeResult], folder: Path
+) -> list[Episode]:
+    """What is left to do. Episodes that ended in errors are tried again, after those that were never tried.
+
+    Last come those that are done and have no video in `folder` though it is asked for.
+    """
+    fresh = [episode for episode in planned if episode not in done]
+    again = [episode for episode in planned if episode in done and done[episode].outcome == "error"]
+    completed = [done[episode] for episode in planned if episode in done and done[episode].outcome != "error"]
+    unseen = [result.episode for result in without_video(folder, request.video, completed)]
+    if request.shuffle is not None:
+        fresh, again, unseen = (shuffled(part, request.shuffle) for part in (fresh, again, unseen))
+    pending = fresh + again + unseen
+    return pending if request.limit is None else pending[: request.limit]

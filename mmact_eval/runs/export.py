@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import UsageError
+from mmact_eval.runs.files.session import Session
 from mmact_eval.runs.reading import read_run
 from mmact_eval.types import EpisodeResult
 
@@ -36,7 +37,7 @@ def export(run_folder: Path, out: Path) -> list[Path]:
     if (out / "manifest.json").exists() or (out / "episodes.jsonl").exists():
         raise UsageError(f"{out} holds a run already. Choose another folder, or delete it there first.")
     files = {
-        "manifest.json": json.dumps(run.manifest, indent=2) + "\n",
+        "manifest.json": json.dumps(run.manifest.to_json(), indent=2) + "\n",
         "sessions.jsonl": _lines(_without_host(session) for session in run.sessions),
         "episodes.jsonl": _lines(_reproducible(result) for result in run.results),
     }
@@ -58,11 +59,9 @@ def _is_kept(name: str, value: Any) -> bool:
     return name not in _OF_THE_EXECUTION and value not in ("", ())
 
 
-def _without_host(session: Mapping[str, Any]) -> dict[str, Any]:
-    machine = session.get("machine")
-    if not isinstance(machine, Mapping):
-        return dict(session)
-    return {**session, "machine": {key: value for key, value in machine.items() if key != "host"}}
+def _without_host(session: Session) -> dict[str, Any]:
+    machine = session.machine.model_dump(exclude_unset=True, exclude={"host"})
+    return session.to_json() | ({"machine": machine} if "machine" in session.model_fields_set else {})
 
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> str:

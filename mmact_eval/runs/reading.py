@@ -1,15 +1,21 @@
-"""A run folder as data, read strictly: what would make a table wrong is an error, what is missing a warning."""
+"""The only reader of a run folder.
+
+`read_run` is for tables: what would make one wrong is an error. `read_episodes` is for a run that resumes, in which a
+later line replaces an earlier one, whatever it says. What is missing or makes no sense is a warning in both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
-from mmact_eval.runs.episode_log import OfAnotherRun, from_line
-from mmact_eval.runs.folder import digest_of, read_manifest, read_sessions
+from mmact_eval.runs.files.episode_log import NoEpisode, OfAnotherRun, parse_episodes
+from mmact_eval.runs.files.session import Session, parse_sessions
+from mmact_eval.runs.manifest import Manifest
 from mmact_eval.types import Episode, EpisodeResult
 
 _LISTED = 3
@@ -21,15 +27,16 @@ class Run:
 
     Attributes:
         folder: where it is.
-        manifest, sessions: as `mmact_eval.runs.folder` reads them.
+        manifest: what was asked for, and what it was made with.
+        sessions: each start and end, oldest first.
         results: the result of each episode, ordered by episode.
         warnings: what is missing or was left out, a sentence each.
         folders: of episodes that lie elsewhere, where several runs count as one.
     """
 
     folder: Path
-    manifest: Mapping[str, Any]
-    sessions: Sequence[Mapping[str, Any]]
+    manifest: Manifest
+    sessions: Sequence[Session]
     results: tuple[EpisodeResult, ...]
     warnings: tuple[str, ...] = ()
     folders: Mapping[Episode, Path] = field(default_factory=dict)
@@ -40,16 +47,66 @@ class Run:
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:
-        """Everything that can change a result."""
-        found: Mapping[str, Any] = self.manifest["fingerprint"]
-        return found
+        """Everything that can change a result, as nested plain data; `Manifest.made_with` has it by name."""
+        return self.manifest.fingerprint
 
     @property
     def suite(self) -> str:
         """Canonical suite name, "" if neither the manifest nor an episode tells."""
-        suite = self.fingerprint.get("suite")
-        name = suite.get("name") if isinstance(suite, Mapping) else None
-        return str(name or (self.results[0].episode.suite if self.results else ""))
+        return self.manifest.made_with.suite_name or (self.results[0].episode.suite if self.results else "")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run folder.
+
+    Raises:
+        RunFolderError: there is none, it is damaged, or a newer version has written it.
+    """
+    file = folder / "manifest.json"
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunFolderError(f"{folder} is no run folder: it has no manifest.json.") from error
+    except OSError as error:
+        raise RunFolderError(f"cannot read {file}: {error.strerror}.") from error
+    except ValueError as error:
+        state = "is damaged" if file.stat().st_size else "is empty, as after a power loss"
+        raise RunFolderError(
+            f"{file} {state}, so nobody knows how the episodes beside it were made. Put a copy of it back, or make the "
+            "run anew in another folder; if there are no episodes, delete it."
+        ) from error
+    return Manifest.parse(data, str(file))
+
+
+def read_sessions(folder: Path) -> list[Session]:
+    """The sessions of a run folder, oldest first; lines that make no sense are left out.
+
+    Raises:
+        RunFolderError: the file cannot be read.
+    """
+    return parse_sessions(_lines(folder / "sessions.jsonl"))
+
+
+def read_episodes(folder: Path) -> tuple[dict[Episode, EpisodeResult], list[str]]:
+    """The last result of each episode of a run folder, and warnings about lines that could not be read.
+
+    Raises:
+        RunFolderError: the file cannot be read.
+    """
+    file = folder / "episodes.jsonl"
+    done: dict[Episode, EpisodeResult] = {}
+    warnings: list[str] = []
+    foreign = 0
+    for number, found in parse_episodes(_lines(file), _digest_of(folder)):
+        if isinstance(found, NoEpisode):
+            warnings.append(f"{file}:{number}: not an episode, ignored ({found})")
+        elif isinstance(found, OfAnotherRun):
+            foreign += 1
+        else:
+            done[found.episode] = found
+    if foreign:
+        warnings.append(f"{file}: {foreign} lines were made under another fingerprint than this run's; left out")
+    return done, warnings
 
 
 def read_run(folder: Path) -> Run:
@@ -62,45 +119,34 @@ def read_run(folder: Path) -> Run:
         RunFolderError: it is no run folder, cannot be read, or contradicts itself.
     """
     manifest = read_manifest(folder)
-    found, warnings = _read_episodes(folder / "episodes.jsonl", digest_of(folder))
-    suite = manifest["fingerprint"].get("suite")
-    name = suite.get("name") if isinstance(suite, Mapping) else None
-    results = [result for result in found.values() if name in (None, result.episode.suite)]
+    found, warnings = _read_strictly(folder / "episodes.jsonl", manifest.fingerprint_digest)
+    name = manifest.made_with.suite_name
+    results = [result for result in found.values() if not name or name == result.episode.suite]
     if len(results) < len(found):
         warnings.append(f"{len(found) - len(results)} records of other suites than {name} were left out.")
     ordered = tuple(sorted(results, key=lambda result: result.episode))
     return Run(folder, manifest, read_sessions(folder), ordered, tuple(warnings))
 
 
-def _read_episodes(file: Path, digest: str) -> tuple[dict[Episode, EpisodeResult], list[str]]:
-    found: dict[Episode, EpisodeResult] = {}
+def _read_strictly(file: Path, digest: str) -> tuple[dict[Episode, EpisodeResult], list[str]]:
+    done: dict[Episode, EpisodeResult] = {}
     unreadable: list[str] = []
     foreign: list[str] = []
     contradictions: list[str] = []
     repeated = 0
-    try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    result = from_line(line, digest)
-                except OfAnotherRun:
-                    foreign.append(f"line {number}")
-                    continue
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    unreadable.append(f"line {number} ({type(error).__name__}: {error})")
-                    continue
-                before = found.get(result.episode)
-                if before is not None and "error" not in (before.outcome, result.outcome):
-                    repeated += not _adds_artifacts(before, result)
-                    if before.reproducible() != result.reproducible():
-                        contradictions.append(f"{result.episode.key}: {before.outcome}, and in line {number} otherwise")
-                found[result.episode] = result
-    except FileNotFoundError:
-        return {}, []
-    except OSError as error:
-        raise RunFolderError(f"cannot read {file}: {error.strerror}.") from error
+    for number, found in parse_episodes(_lines(file), digest):
+        if isinstance(found, NoEpisode):
+            unreadable.append(f"line {number} ({found})")
+            continue
+        if isinstance(found, OfAnotherRun):
+            foreign.append(f"line {number}")
+            continue
+        before = done.get(found.episode)
+        if before is not None and "error" not in (before.outcome, found.outcome):
+            repeated += not _adds_artifacts(before, found)
+            if before.reproducible() != found.reproducible():
+                contradictions.append(f"{found.episode.key}: {before.outcome}, and in line {number} otherwise")
+        done[found.episode] = found
     if contradictions:
         raise RunFolderError(
             f"{file} has two different results for {_listed(contradictions)}. Which one is right cannot be known: "
@@ -116,7 +162,33 @@ def _read_episodes(file: Path, digest: str) -> tuple[dict[Episode, EpisodeResult
         )
     if repeated:
         warnings.append(f"{file}: {repeated} episodes are there twice with the same result; each counts once.")
-    return found, warnings
+    return done, warnings
+
+
+def _digest_of(folder: Path) -> str:
+    """The digest of a run folder's fingerprint, "" if it has none that can be read."""
+    try:
+        return read_manifest(folder).fingerprint_digest
+    except RunFolderError:
+        return ""
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """The lines of a file, none if there is no such file.
+
+    Raises:
+        RunFolderError: it cannot be read.
+    """
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            yield from stream
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot read {file}: {error.strerror}. If another user has made it (root, in a container), make it yours: "
+            f"chown -R $USER {file.parent}"
+        ) from error
 
 
 def _adds_artifacts(before: EpisodeResult, after: EpisodeResult) -> bool:

@@ -13,6 +13,7 @@ from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Observer, Policy
 from mmact_eval.runs import fingerprint as provenance
+from mmact_eval.runs.manifest import Manifest
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
 
@@ -37,6 +38,17 @@ class Extension:
     artifact: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     enough: Callable[[EpisodeResult], bool] = lambda result: False
+
+    def lacks_artifact(self, folder: Path, result: EpisodeResult) -> bool:
+        """Whether a success of the run in this folder is without the artifact that it must have."""
+        if not self.artifact or result.outcome != "success":
+            return False
+        made = result.artifacts.get(self.artifact)
+        return made is None or (made != "" and not (folder / made).exists())
+
+    def kept(self, folder: Path, found: Mapping[Episode, EpisodeResult]) -> dict[Episode, EpisodeResult]:
+        """Of the results found in a run folder those that lack no artifact; the others are made again."""
+        return {episode: result for episode, result in found.items() if not self.lacks_artifact(folder, result)}
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ class RunOutcome:
 
     Attributes:
         folder: the run folder.
-        manifest: its manifest.
+        manifest: what was asked for, and what it was made with.
         results: the planned episodes that have a result, in planned order.
         planned: all episodes asked for.
         engine: what the engine can say about itself.
@@ -102,7 +114,7 @@ class RunOutcome:
     """
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     results: Sequence[EpisodeResult]
     planned: Sequence[Episode]
     engine: EngineReport

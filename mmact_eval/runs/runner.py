@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from mmact_eval import compat, registry
 from mmact_eval.engine.local.engine import LocalEngine
@@ -16,10 +15,11 @@ from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import EnvPlugin, Policy
-from mmact_eval.runs.episodes import plan_episodes, select_tasks, suite_tasks
-from mmact_eval.runs.folder import RunFolder, read_episodes
-from mmact_eval.runs.open_run import OpenRun, pending_episodes
+from mmact_eval.runs.episodes import pending_episodes, plan_episodes, select_tasks, suite_tasks
+from mmact_eval.runs.folder import RunFolder
+from mmact_eval.runs.open_run import OpenRun
 from mmact_eval.runs.progress import Progress
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.request import Extension, RunOutcome, RunRequest, default_folder
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
@@ -153,13 +153,15 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     compat.check(env_spec, policy.spec)
     disturbance.check(suite, env_spec)
     covered = _covered(policy, suite, planned)
-    facts = _prepare_run(plugin, request, covered, folder)
     with ExitStack() as opened:
-        store = opened.enter_context(RunFolder(folder))
+        store = opened.enter_context(RunFolder(folder))  # before the environment prepares, which may take minutes
+        done = request.extension.kept(folder, read_episodes(folder)[0])
+        pending = pending_episodes(request, covered, done, folder)
+        facts = _prepare_run(plugin, request, pending)
         if len(covered) < len(planned):
             note = f"the policy can act in {len(covered)} of the {len(planned)} episodes asked for"
             store.warnings.append(f"{note}; the others are left out")
-        run = OpenRun(store, request, plugin, env_spec, made, policy, covered, facts, reference)
+        run = OpenRun(store, request, plugin, env_spec, made, policy, covered, pending, facts, reference)
         held.enter_context(opened.pop_all())
     return run, model
 
@@ -180,12 +182,11 @@ def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episo
     return covered
 
 
-def _prepare_run(plugin: EnvPlugin, request: RunRequest, planned: Sequence[Episode], folder: Path) -> Mapping[str, str]:
+def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episode]) -> Mapping[str, str]:
     """Let an environment that wants to get ready do so for the episodes that are left; see `protocols.EnvPlugin`."""
     prepare = getattr(plugin, "prepare_run", None)
     if prepare is None:
         return {}
-    pending = pending_episodes(request, planned, read_episodes(folder)[0], folder)
     facts: Mapping[str, str] = prepare(
         request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mmact_eval.errors import MmactEvalError, UsageError
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute_together, same_policy
 from mmact_eval.studies.arms import Arm, Plan
 from mmact_eval.studies.study_folder import StudyFolder

@@ -14,7 +14,7 @@ from mmact_eval.errors import RunFolderError
 from mmact_eval.machine import host
 from mmact_eval.machine.whole_file import write_whole
 from mmact_eval.runs import fingerprint as provenance
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.studies.arms import Arm, Plan
 
 _NAME = "study.json"

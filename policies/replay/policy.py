@@ -58,7 +58,7 @@ class ReplayPolicy:
         if not found:
             raise UsageError(
                 f"the data set {where} holds none of the {len(episodes)} episodes asked for; it was recorded with "
-                f"--seed {self._recorded.about['fingerprint'].get('seed')}."
+                f"--seed {self._recorded.made_with.seed}."
             )
         longest = max(len(self._recorded.demonstrations[episode].actions) for episode in found)
         if longest > suite.protocol.max_steps:

@@ -121,10 +121,8 @@ def _priority(result: EpisodeResult, flipped: bool) -> int:
 
 
 def _hz(arm: ArmRun) -> float | None:
-    env = arm.run.manifest.get("env")
-    action = env.get("action") if isinstance(env, Mapping) else None
-    hz = action.get("hz") if isinstance(action, Mapping) else None
-    return float(hz) if isinstance(hz, int | float) and hz > 0 else None
+    hz = arm.run.manifest.env.action.hz
+    return hz if hz is not None and hz > 0 else None
 
 
 def _artifacts(arm: ArmRun, result: EpisodeResult, media: Media) -> dict[str, Any]:

@@ -42,6 +42,6 @@ def _settings(runs: Sequence[Run]) -> Iterator[str]:
 def _tasks(runs: Sequence[Run]) -> Iterator[str]:
     """``1 of 2 tasks of toy`` where not all of a suite was asked for."""
     for run in runs:
-        asked, there = len(RunFacts(run.manifest, run.sessions).tasks), run.manifest.get("tasks_in_suite")
-        if isinstance(there, int) and asked < there:
+        asked, there = len(RunFacts(run.manifest, run.sessions).tasks), run.manifest.tasks_in_suite
+        if there is not None and asked < there:
             yield f"only {asked} of the {there} tasks of {run.suite} were asked for"

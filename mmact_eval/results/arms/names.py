@@ -66,9 +66,7 @@ def _clashing(runs: Sequence[Run], names: Sequence[str]) -> set[str]:
 
 
 def _policy_name(run: Run) -> str:
-    policy = run.fingerprint.get("policy")
-    name = policy.get("name") if isinstance(policy, Mapping) else policy
-    return str(name or run.folder.name)
+    return run.manifest.made_with.policy_name or run.folder.name
 
 
 def _differing_settings(runs: Sequence[Run]) -> list[str]:

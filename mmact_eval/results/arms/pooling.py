@@ -14,7 +14,7 @@ from mmact_eval.runs.fingerprint import differences
 from mmact_eval.runs.reading import Run
 from mmact_eval.types import Episode, EpisodeResult
 
-_ASKED = ("tasks", "episodes_planned")
+_NOT_ASKED: Mapping[str, Any] = {"tasks": [], "episodes_planned": None}
 
 
 def pooled(runs: Sequence[Run], names: Sequence[str], allow: Sequence[str] = ()) -> tuple[list[Run], list[str]]:
@@ -60,8 +60,8 @@ def _pool(name: str, runs: Sequence[Run], allow: Sequence[str]) -> Run:
         notes.append(f"{repeated} episodes are in more than one of them with the same result; each counts once.")
     return replace(
         first,
-        manifest={**first.manifest, **_asked(runs, repeated)},
-        sessions=[{k: v for k, v in s.items() if k not in _ASKED} for run in runs for s in run.sessions],
+        manifest=first.manifest.model_copy(update=_asked(runs, repeated)),
+        sessions=[session.model_copy(update=_NOT_ASKED) for run in runs for session in run.sessions],
         results=tuple(results[episode] for episode in sorted(results)),
         warnings=(*notes, *(warning for run in runs for warning in run.warnings)),
         folders=folders,

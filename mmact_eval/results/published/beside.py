@@ -76,12 +76,14 @@ class _Ours:
 
 def _ours(arm: ArmRun) -> _Ours:
     episodes = [row.episodes for row in arm.summary.rows] or [0]
-    protocol = arm.run.fingerprint.get("protocol")
-    protocol = protocol if isinstance(protocol, Mapping) else {}
-    known = {key: protocol.get(key) for key in ("max_steps", "replan")}
-    limits = {key: value if isinstance(value, int) else None for key, value in known.items()}
-    physics = published_physics.physics_of(arm.run.fingerprint)
-    return _Ours((min(episodes), max(episodes)), len(arm.summary.rows), **limits, physics=physics)
+    made_with = arm.run.manifest.made_with
+    return _Ours(
+        trials=(min(episodes), max(episodes)),
+        tasks=len(arm.summary.rows),
+        max_steps=made_with.max_steps,
+        replan=made_with.replan,
+        physics=published_physics.physics_of(made_with),
+    )
 
 
 def _differences(theirs: PublishedResult, ours: _Ours) -> Iterable[str]:

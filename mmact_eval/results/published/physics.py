@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mmact_eval.machine.mujoco_family import mujoco_family
+from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.specs import Physics
 
 if TYPE_CHECKING:
@@ -21,17 +22,13 @@ def published_physics(engine: str) -> Physics | None:
     return Physics(engine, mujoco_family(engine.removeprefix(_MUJOCO))) if engine.startswith(_MUJOCO) else None
 
 
-def physics_of(fingerprint: Mapping[str, Any]) -> Physics | None:
+def physics_of(made_with: MadeWith) -> Physics | None:
     """The physics that a run was made in, None if its fingerprint does not tell.
 
     Manifests from before there were families name the version of MuJoCo, which tells the family.
     """
-    told = fingerprint.get("physics")
-    if isinstance(told, Mapping) and told.get("engine"):
-        return Physics(str(told["engine"]), str(told.get("family", "")))
-    versions = fingerprint.get("versions")
-    version = versions.get("mujoco") if isinstance(versions, Mapping) else None
-    return published_physics(f"{_MUJOCO}{version}") if version else None
+    version = made_with.versions.get("mujoco")
+    return made_with.physics or (published_physics(f"{_MUJOCO}{version}") if version else None)
 
 
 def difference(theirs: Physics | None, ours: Physics | None) -> str:

@@ -19,7 +19,7 @@ import pytest
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
 from mmact_eval.errors import PolicyContractError, RunAborted, RunFolderError
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
 from mmact_eval.types import EpisodeResult
 
@@ -336,3 +336,17 @@ def test_the_manifest_tells_what_was_run(tmp_path: Path) -> None:
     assert manifest["fingerprint"]["protocol"]["max_steps"] == 60
     assert manifest["versions"]["numpy"] == np.__version__
     assert session["machine"]["cores"] == os.cpu_count()
+
+
+def test_a_folder_from_before_manifests_had_versions_is_continued_as_it_is(tmp_path: Path) -> None:
+    execute(request(tmp_path, limit=1))
+    file = tmp_path / "manifest.json"
+    made = json.loads(file.read_text())
+    assert made.pop("manifest_version") == 1
+    file.write_text(json.dumps(made, indent=2) + "\n")
+    before = file.read_bytes()
+    outcome = execute(request(tmp_path))
+    assert len(outcome.results) == 8
+    assert file.read_bytes() == before
+    assert outcome.manifest.fingerprint_digest == made["digest"]
+    assert sum(1 for _ in (tmp_path / "episodes.jsonl").open()) == 8

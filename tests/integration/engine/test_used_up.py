@@ -14,7 +14,7 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.log_file import LogFile
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import RunFolderError
-from mmact_eval.runs.folder import read_episodes, read_sessions
+from mmact_eval.runs.reading import read_episodes, read_sessions
 from mmact_eval.runs.runner import RunRequest, execute
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 
 pytestmark = pytest.mark.libero
 

@@ -13,7 +13,7 @@ from typing import Any
 import imageio.v3 as iio
 import pytest
 
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.types import EpisodeResult
 
 pytestmark = [

@@ -33,7 +33,7 @@ from mmact_eval.policies.remote.vla_eval import client as vla_eval
 from mmact_eval.policies.remote.wire.codec import pack, unpack
 from mmact_eval.policies.remote.wire.layouts import LIBERO_ACTION, LiberoLayout
 from mmact_eval.policies.remote.wire.specs import KEY, describe
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.specs import EnvSpec, StateSpec
 from mmact_eval.types import Episode, EpisodeResult, Observation, Query

@@ -22,7 +22,7 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunAborted, RunFolderError, UsageError
 from mmact_eval.policies.remote.vla_eval import client as vla_eval
 from mmact_eval.policies.remote.wire import layouts
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.request import default_folder
 from mmact_eval.runs.runner import RunRequest, execute
 

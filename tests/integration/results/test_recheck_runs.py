@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 
 POLICY = """
 import numpy as np

@@ -18,7 +18,7 @@ from mmact_eval.errors import RunAborted, UsageError
 from mmact_eval.observers.video import VideoRecorder, wanted
 from mmact_eval.recording.record import RecordOptions, record
 from mmact_eval.results.reporting import read_report
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
 
 REAL = imageio_ffmpeg.get_ffmpeg_exe()

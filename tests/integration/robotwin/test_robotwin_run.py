@@ -14,7 +14,7 @@ from robotwin_ready import TASK, suite_with_seeds, what_is_missing
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.local.engine import EngineOptions
-from mmact_eval.runs.folder import read_episodes, read_sessions
+from mmact_eval.runs.reading import read_episodes, read_sessions
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.types import EpisodeResult
 
@@ -99,7 +99,7 @@ def test_the_oracle_solves_an_episode(tmp_path: Path) -> None:
     assert (result.outcome, result.attempts) == ("success", 1)
     assert result.scene_hash
     assert result.final_hash
-    assert read_sessions(tmp_path / "run")[0]["prepared"]["vulkan"], "which driver drew the pictures is on record"
+    assert read_sessions(tmp_path / "run")[0].prepared["vulkan"], "which driver drew the pictures is on record"
 
 
 @needs_torch

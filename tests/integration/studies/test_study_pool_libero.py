@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmact_eval.commands.ablate import command
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 
 pytestmark = pytest.mark.libero
 

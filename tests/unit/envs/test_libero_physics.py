@@ -6,6 +6,7 @@ from importlib import metadata
 
 import numpy as np
 import pytest
+from manifests import manifest_of, summarize
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import physics, plugin
@@ -14,7 +15,6 @@ from mmact_eval.envs.libero.checks.settled import FreeObject, gaps, not_at_rest,
 from mmact_eval.errors import UsageError
 from mmact_eval.results.comparable import protocol_differences
 from mmact_eval.results.facts import RunFacts
-from mmact_eval.results.summary import summarize
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.specs import Physics
 from mmact_eval.types import Episode, EpisodeResult
@@ -104,12 +104,11 @@ def test_runs_of_two_families_are_not_comparable_unless_allowed() -> None:
 
 def test_every_report_names_the_physics() -> None:
     published = {"engine": "MuJoCo 3.3.2", "family": "published", "pictures": "published"}
-    assert (
-        RunFacts({"fingerprint": {"physics": published}}).provenance()["Physics"] == "MuJoCo 3.3.2 (published family)"
-    )
+    plain = RunFacts(manifest_of({"fingerprint": {"physics": published}})).provenance()["Physics"]
+    assert plain == "MuJoCo 3.3.2 (published family)"
     darker = {"engine": "MuJoCo 3.3.7", "family": "published", "pictures": "changed"}
     manifest = {"fingerprint": {"physics": darker}, "env": {"pictures_differ": "a darker floor"}}
-    shown = RunFacts(manifest).provenance()["Physics"]
+    shown = RunFacts(manifest_of(manifest)).provenance()["Physics"]
     assert shown == "MuJoCo 3.3.7 (published family, changed pictures)"
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from mmact_eval.commands import run as run_command
 from mmact_eval.errors import RunAborted, Stopped
 from mmact_eval.results import reporting
-from mmact_eval.runs.folder import read_episodes
+from mmact_eval.runs.reading import read_episodes
 
 PROGRAM = f"{sys.executable} -m mmact_eval"
 RUN = "run --suite toy --policy random --episodes 2"

@@ -124,7 +124,8 @@ def test_equal_outcomes_of_another_policy_are_no_pass(make_run: MakeRun) -> None
 
 def test_a_policy_that_says_it_is_not_deterministic_explains_a_difference(make_run: MakeRun) -> None:
     run = read_run(make_run("a", {"cup": "S"}))
-    run.manifest["policy"]["deterministic"] = False
+    unsteady = run.manifest.policy.model_copy(update={"deterministic": False})
+    run = replace(run, manifest=run.manifest.model_copy(update={"policy": unsteady}))
     found = Recheck(run, (Pair(THEN, replace(THEN, final_hash="x")),), ThenAndNow())
     assert "not deterministic, as its spec says" in " ".join(meaning(found))
     assert found.exit_code == 0
@@ -141,7 +142,7 @@ def test_an_exported_run_has_the_same_results_and_no_host(make_run: MakeRun, tmp
     assert not any(r.latencies or r.seconds for r in small.results)
     assert small.manifest == run.manifest
     assert "box" not in (tmp_path / "out" / "sessions.jsonl").read_text()
-    assert small.sessions[0]["machine"]["cpu"] == "EPYC"
+    assert small.sessions[0].machine.cpu == "EPYC"
 
 
 def test_an_export_never_overwrites_a_run(make_run: MakeRun) -> None:

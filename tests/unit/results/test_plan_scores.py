@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmact_eval.results.plan_scores import read_plan_scores
+from mmact_eval.runs.manifest import Manifest
 from mmact_eval.runs.reading import Run
 from mmact_eval.types import Episode, EpisodeResult
 
@@ -26,8 +27,8 @@ def test_scores_are_means_over_what_can_be_scored(tmp_path: Path) -> None:
         EpisodeResult(Episode("toy", "easy", 1, 0), "success", artifacts={"plan": "gone.jsonl"}),
         EpisodeResult(Episode("toy", "easy", 2, 0), "failure"),
     ]
-    scores = read_plan_scores(Run(tmp_path, {}, (), tuple(results)))
+    scores = read_plan_scores(Run(tmp_path, Manifest(), (), tuple(results)))
     assert scores is not None
     assert (scores.texts, scores.same, scores.pictures, scores.psnr) == (2, 1, 2, 20.0)
     assert scores.ssim == pytest.approx(0.75)
-    assert read_plan_scores(Run(tmp_path, {}, (), tuple(results[1:]))) is None
+    assert read_plan_scores(Run(tmp_path, Manifest(), (), tuple(results[1:]))) is None

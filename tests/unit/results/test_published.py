@@ -18,6 +18,7 @@ from mmact_eval.results.published.physics import physics_of, published_physics
 from mmact_eval.results.published.rows import load, select
 from mmact_eval.results.published.table import PublishedTable
 from mmact_eval.results.reporting import read_report
+from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.specs import Physics
 
 MakeRun = Callable[..., Path]
@@ -103,9 +104,9 @@ def test_a_run_in_changed_physics_is_not_set_beside_published_numbers_silently(m
 
 def test_a_fingerprint_that_names_its_physics_is_believed_before_its_versions() -> None:
     told = {"physics": {"engine": "MuJoCo 3.9.0", "family": "changed"}, "versions": {"mujoco": "3.3.7"}}
-    assert physics_of(told) == Physics("MuJoCo 3.9.0", "changed")
-    assert physics_of({"versions": {"mujoco": "3.3.7"}}) == Physics("MuJoCo 3.3.7", "published")
-    assert physics_of({"versions": {"sapien": "3.0.1"}}) is None
+    assert physics_of(MadeWith(told)) == Physics("MuJoCo 3.9.0", "changed")
+    assert physics_of(MadeWith({"versions": {"mujoco": "3.3.7"}})) == Physics("MuJoCo 3.3.7", "published")
+    assert physics_of(MadeWith({"versions": {"sapien": "3.0.1"}})) is None
 
 
 def test_selection_and_its_errors() -> None:

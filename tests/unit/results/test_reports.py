@@ -18,9 +18,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from manifests import manifest_of, summarize
 
 from mmact_eval.commands.report import command as report_command
-from mmact_eval.errors import UsageError
+from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.reports import csv, eval_info, latex, markdown
 from mmact_eval.reports import json as json_report
 from mmact_eval.reports._files import write_text
@@ -29,7 +30,7 @@ from mmact_eval.reports.html import page as html
 from mmact_eval.reports.html.data import Media
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.reporting import make_report, read_report
-from mmact_eval.results.summary import Summary, summarize
+from mmact_eval.results.summary import Summary
 from mmact_eval.runs.reading import Run
 from mmact_eval.statistics.rates import clopper_pearson
 from mmact_eval.types import Episode, EpisodeResult, Outcome
@@ -42,19 +43,19 @@ MANIFEST: dict[str, Any] = {
     "env": {"name": "toy", "not_real": ""},
     "tasks": ["place_cup", "lift_pot"],
     "versions": {"mmact-eval": "0.1.0", "python": "3.11.2"},
-    "fingerprint": "abcd1234",
+    "digest": "abcd1234",
     "seed": 7,
     "episodes_planned": 20,
-    "host": {"gpu": "", "cpu": "a processor"},
-    "gl": {"gl": "osmesa"},
     "created": "2025-01-01T00:00:00+00:00",
     "command": ["mmact-eval", "run", "--suite", "toy"],
 }
 
+SESSIONS = [{"event": "start", "machine": {"cpu": "a processor", "gpus": []}, "prepared": {"gl": "osmesa"}}]
+
 
 def report_of(summary: Summary, results: Sequence[EpisodeResult] = ()) -> Report:
     """A report of one run that lies nowhere."""
-    run = Run(Path("run"), {"fingerprint": {}}, (), tuple(results))
+    run = Run(Path("run"), manifest_of({}), (), tuple(results))
     arm = ArmRun(summary.policy or "unnamed policy", run, summary)
     return make_report([SuiteReport(summary.suite, summary.title, (arm,))], [arm.arm])
 
@@ -137,7 +138,7 @@ def test_tasks_without_results_are_rows_and_unfinished_runs_say_so() -> None:
 
 
 def test_reports_show_what_was_run() -> None:
-    text = rendered(summarize(some_results(errors=0), MANIFEST))
+    text = rendered(summarize(some_results(errors=0), MANIFEST, SESSIONS))
     assert text.startswith("# Toy point reacher: random\n")
     facts = cells(text, "## What was run")
     for line in (
@@ -184,8 +185,8 @@ def test_what_is_not_real_is_said_first() -> None:
 
 @pytest.mark.parametrize(
     "manifest",
-    [{}, {"suite": "toy"}, {"policy": None, "seed": None, "versions": [], "host": "box"}, {"tasks": 3, "command": 4},
-     {"episodes_planned": "many", "tasks": [{"name": "lift_pot"}, {}]}, {"fingerprint": ["odd"], "gl": "egl"}],
+    [{}, {"suite": {"name": "toy"}}, {"policy": {}, "seed": None, "host": "box"}, {"tasks": ["other"], "gl": "egl"},
+     {"fingerprint": {"suite": "toy", "policy": None, "versions": [], "physics": 1, "protocol": {"replan": "many"}}}],
 )  # fmt: skip
 def test_a_report_comes_out_of_any_manifest(manifest: dict[str, Any], tmp_path: Path) -> None:
     for results in ([], some_results()):
@@ -193,6 +194,16 @@ def test_a_report_comes_out_of_any_manifest(manifest: dict[str, Any], tmp_path: 
         (file,) = markdown.write(report_of(summary), tmp_path)
         assert "None" not in file.read_text()
         assert len(pd.read_csv(csv.write(report_of(summary), tmp_path)[0])) == len(summary.rows) + 1
+
+
+@pytest.mark.parametrize(
+    ("damaged", "field"),
+    [({"suite": "toy"}, "suite"), ({"policy": None}, "policy"), ({"versions": []}, "versions"), ({"tasks": 3}, "tasks"),
+     ({"episodes_planned": "many"}, "episodes_planned"), ({"env": {"action": {"dim": "two"}}}, r"env\.action\.dim")],
+)  # fmt: skip
+def test_a_damaged_manifest_is_one_message_that_names_the_field(damaged: dict[str, Any], field: str) -> None:
+    with pytest.raises(RunFolderError, match=rf"is damaged, {field}\b.*there is"):
+        summarize([], damaged)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +231,7 @@ def test_sessions_tell_the_machines_and_what_was_asked_last() -> None:
          "episodes_planned": 40, "tasks": ["lift_pot", "place_cup"]},
         {"machine": "odd"},
     ]  # fmt: skip
-    manifest = {key: value for key, value in MANIFEST.items() if key not in ("host", "gl", "versions")}
+    manifest = {key: value for key, value in MANIFEST.items() if key != "versions"}
     summary = summarize(some_results(), manifest | {"digest": "00ff", "fingerprint": {"seed": 1}}, sessions)
     assert [(row.task, row.asked) for row in summary.rows] == [("lift_pot", 20), ("place_cup", 20)]
     facts = {key: summary.provenance[key] for key in ("GPU", "CPU", "Rendering", "Workers", "Protocol fingerprint")}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from mmact_eval.errors import RunFolderError
+from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.folder import RunFolder
-from mmact_eval.runs.lock import RunLock
 
 
 @pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -75,3 +75,33 @@ def test_without_locks_a_holder_that_nobody_can_ask_is_named_and_respected(
 def test_what_an_ended_run_left_in_its_lock_file_keeps_nobody_out(tmp_path: Path, no_locks: None) -> None:
     (tmp_path / "run.lock").write_text(f"process {ended_process()}")
     RunLock(tmp_path).release()
+
+
+def test_a_folder_in_which_nothing_was_written_is_as_it_was(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "new" / "run"):
+        assert (tmp_path / "new" / "run" / "run.lock").exists()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "notes.txt").touch()
+    with RunFolder(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with RunFolder(tmp_path) as store:
+        store.open_episodes()
+    assert (tmp_path / "run.lock").exists()
+    with RunFolder(tmp_path):
+        pass
+    assert (tmp_path / "run.lock").exists(), "it was there before"
+
+
+def test_a_lock_file_that_was_taken_away_while_it_was_opened_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def deleted_first(file: Any, operation: int) -> None:
+        (tmp_path / "run.lock").unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", deleted_first)
+    with pytest.raises(RunFolderError, match="in use by another process that is just ending"):
+        RunLock(tmp_path)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,19 @@ from hypothesis import strategies as st
 from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.runs import earlier_starts
 from mmact_eval.runs.fingerprint import differences, digest
-from mmact_eval.runs.folder import RunFolder, read_episodes, read_manifest, read_sessions
-from mmact_eval.runs.reading import read_run
+from mmact_eval.runs.folder import RunFolder
+from mmact_eval.runs.manifest import Manifest
+from mmact_eval.runs.reading import read_episodes, read_manifest, read_run, read_sessions
 from mmact_eval.types import Episode, EpisodeResult
 
 
 def result(init_state: int = 0, **changes: object) -> EpisodeResult:
     values: dict[str, object] = {"outcome": "success", "steps": 7, "scene_hash": "ab", "final_hash": "cd"}
     return EpisodeResult(Episode("toy", "easy", init_state, 0), **{**values, **changes})  # type: ignore[arg-type]
+
+
+def made_with(fingerprint: dict[str, Any]) -> Manifest:
+    return Manifest(fingerprint=fingerprint)
 
 
 def test_results_survive_reopening_and_the_later_line_counts(tmp_path: Path) -> None:
@@ -73,22 +79,22 @@ def test_two_runs_on_one_folder_are_refused(tmp_path: Path) -> None:
 
 def test_another_protocol_is_refused_with_the_difference(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
-        store.open_manifest({"fingerprint": {"protocol": {"max_steps": 280}, "seed": 0}})
+        store.open_manifest(made_with({"protocol": {"max_steps": 280}, "seed": 0}))
         store.open_episodes()
         store.append(result(0))
     with RunFolder(tmp_path) as store:
-        store.open_manifest({"fingerprint": {"seed": 0, "protocol": {"max_steps": 280}}})
+        store.open_manifest(made_with({"seed": 0, "protocol": {"max_steps": 280}}))
         with pytest.raises(RunFolderError, match=r"protocol.max_steps: 280 → 100"):
-            store.open_manifest({"fingerprint": {"protocol": {"max_steps": 100}, "seed": 0}})
+            store.open_manifest(made_with({"protocol": {"max_steps": 100}, "seed": 0}))
 
 
 def test_a_folder_without_a_completed_episode_is_not_bound(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
-        store.open_manifest({"fingerprint": {"chunk": 4}})
+        store.open_manifest(made_with({"chunk": 4}))
         store.open_episodes()
         store.append(result(0, outcome="error", error_kind="contract"))
     with RunFolder(tmp_path) as store:
-        assert store.open_manifest({"fingerprint": {"chunk": 8}})["fingerprint"] == {"chunk": 8}
+        assert store.open_manifest(made_with({"chunk": 8})).fingerprint == {"chunk": 8}
         assert store.open_episodes() == {}
     assert (tmp_path / "episodes.jsonl.old").exists()
 
@@ -98,14 +104,14 @@ def test_episodes_of_unknown_origin_are_not_continued(tmp_path: Path) -> None:
         store.open_episodes()
         store.append(result(0))
         with pytest.raises(RunFolderError, match=r"no manifest\.json"):
-            store.open_manifest({"fingerprint": {}})
+            store.open_manifest(made_with({}))
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "3", '{"fingerprint": null}', "", "{"])
 def test_a_damaged_manifest_is_one_clear_message(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with RunFolder(tmp_path) as store, pytest.raises(RunFolderError, match=r"manifest\.json"):
-        store.open_manifest({"fingerprint": {}})
+        store.open_manifest(made_with({}))
 
 
 def test_a_record_with_words_for_numbers_is_ignored_with_a_warning(tmp_path: Path) -> None:
@@ -190,7 +196,7 @@ def test_results_that_were_deleted_under_a_run_are_written_anew_and_the_run_stop
     tmp_path: Path, happens: Happens
 ) -> None:
     folder = tmp_path / "run"
-    manifest = {"fingerprint": {"seed": 0}}
+    manifest = made_with({"seed": 0})
     with RunFolder(folder) as store:
         store.open_manifest(manifest)
         store.open_episodes()
@@ -206,7 +212,7 @@ def test_results_that_were_deleted_under_a_run_are_written_anew_and_the_run_stop
 @pytest.mark.parametrize("happens", [replaced, cut, written_to])
 def test_results_that_somebody_else_changed_are_written_beside(tmp_path: Path, happens: Happens) -> None:
     with RunFolder(tmp_path) as store:
-        store.open_manifest({"fingerprint": {"seed": 0}})
+        store.open_manifest(made_with({"seed": 0}))
         store.open_episodes()
         store.append(result(0))
         happens(tmp_path)
@@ -244,7 +250,7 @@ def test_what_cannot_be_written_back_goes_to_the_temporary_files(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     with RunFolder(tmp_path / "run") as store:
-        store.open_manifest({"fingerprint": {"seed": 0}})
+        store.open_manifest(made_with({"seed": 0}))
         store.open_episodes()
         store.append(result(0))
         shutil.rmtree(tmp_path / "run")
@@ -258,18 +264,18 @@ def test_what_cannot_be_written_back_goes_to_the_temporary_files(
 
 def test_a_manifest_deleted_under_a_run_is_written_again(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
-        written = store.open_manifest({"fingerprint": {"seed": 0}})
+        written = store.open_manifest(made_with({"seed": 0}))
         store.open_episodes()
         (tmp_path / "manifest.json").unlink()
         store.append(result(0))
         assert any("manifest.json was deleted" in warning for warning in store.warnings)
-    assert json.loads((tmp_path / "manifest.json").read_text()) == written
+    assert json.loads((tmp_path / "manifest.json").read_text()) == written.to_json()
 
 
 def test_lines_made_under_another_fingerprint_are_noticed_and_left_out(tmp_path: Path) -> None:
     for name, steps, init_state in (("a", 60, 0), ("b", 10, 1), ("c", 60, 2)):
         with RunFolder(tmp_path / name) as store:
-            store.open_manifest({"fingerprint": {"protocol": {"max_steps": steps}}})
+            store.open_manifest(made_with({"protocol": {"max_steps": steps}}))
             store.open_episodes()
             store.append(result(init_state))
     for other in ("b", "c"):
@@ -290,7 +296,7 @@ def test_a_session_cut_in_half_costs_only_itself(tmp_path: Path) -> None:
         with open(tmp_path / "sessions.jsonl", "a") as stream:
             stream.write('{"event": "sta')
         store.add_session(event="start", number=1)
-    assert [session["number"] for session in read_sessions(tmp_path)] == [0, 1]
+    assert [session.to_json()["number"] for session in read_sessions(tmp_path)] == [0, 1]
 
 
 def test_an_empty_manifest_gets_advice(tmp_path: Path) -> None:

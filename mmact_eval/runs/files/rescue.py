@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mmact_eval.machine.whole_file import write_whole
+from mmact_eval.runs.manifest import Manifest
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a run folder's ``manifest.json``.
 
     Raises:
         OSError: it could not be written.
     """
-    write_whole(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    write_whole(folder / "manifest.json", json.dumps(manifest.to_json(), indent=2) + "\n")
 
 
-def rescue(path: Path, manifest: Mapping[str, Any], lines: str) -> str:
+def rescue(path: Path, manifest: Manifest | None, lines: str) -> str:
     """Write a run's lines to a new file: in its folder if that can be, else among the temporary files.
 
     Args:
         path: the run folder, which may be gone.
-        manifest: is written beside them if there is none; empty if it is not known.
+        manifest: is written beside them if there is none; None if it is not known.
         lines: of ``episodes.jsonl``.
 
     Returns:
@@ -47,8 +46,8 @@ def rescue(path: Path, manifest: Mapping[str, Any], lines: str) -> str:
     return f"The results could not be written to {path} nor to {elsewhere}: they are lost."
 
 
-def _write(folder: Path, manifest: Mapping[str, Any], lines: str) -> Path:
-    if manifest and not (folder / "manifest.json").exists():
+def _write(folder: Path, manifest: Manifest | None, lines: str) -> Path:
+    if manifest is not None and not (folder / "manifest.json").exists():
         write_manifest(folder, manifest)
     file = folder / "episodes.jsonl"
     if file.exists():

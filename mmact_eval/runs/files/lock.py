@@ -36,6 +36,7 @@ class RunLock:
         self._folder = folder
         self._holder: Path | None = None
         self.warning = ""
+        self._is_new = not (folder / "run.lock").exists()
         self._file = open(folder / "run.lock", "a+", encoding="utf-8")  # noqa: SIM115 (held open: it is the lock)
         try:
             self._lock()
@@ -43,10 +44,17 @@ class RunLock:
             self._file.close()
             raise
 
-    def release(self) -> None:
-        """Let others in."""
+    def release(self, without_trace: bool = False) -> None:
+        """Let others in.
+
+        Args:
+            without_trace: delete the lock file if it was not there before.
+        """
         if self._holder is not None:
             self._holder.unlink(missing_ok=True)
+        if without_trace and self._is_new:
+            with contextlib.suppress(OSError):
+                (self._folder / "run.lock").unlink(missing_ok=True)
         self._file.close()
 
     def _lock(self) -> None:
@@ -61,10 +69,20 @@ class RunLock:
                 f"the file system of {self._folder} has no locks ({error.strerror}); {self._holder} keeps other runs "
                 "out instead. If this run is killed on another machine than the next one runs on, delete that file"
             )
+        else:
+            if not self._is_in_place():  # whoever held it has deleted it since it was opened here
+                raise _in_use(self._folder, "another process that is just ending")
         self._file.seek(0)
         self._file.truncate()
         self._file.write(_myself())
         self._file.flush()
+
+    def _is_in_place(self) -> bool:
+        try:
+            there, ours = os.stat(self._folder / "run.lock"), os.fstat(self._file.fileno())
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _lock_by_existence(self) -> None:
         holder = self._folder / "run.holder"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmact_eval.errors import RunAborted, RunFolderError
@@ -39,6 +40,28 @@ def from_line(line: str, digest: str) -> EpisodeResult:
     if digest and made_under != digest:
         raise OfAnotherRun(f"made under the fingerprint {made_under}, the folder's is {digest}")
     return result
+
+
+class NoEpisode(ValueError):
+    """A line that is no episode; says why."""
+
+
+def parse_episodes(lines: Iterable[str], digest: str) -> Iterator[tuple[int, EpisodeResult | OfAnotherRun | NoEpisode]]:
+    """The number of each line that is not empty, from 1, and its result or what is wrong with it.
+
+    Args:
+        lines: of the file.
+        digest: see `from_line`.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, from_line(line, digest)
+        except OfAnotherRun as error:
+            yield number, error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            yield number, NoEpisode(f"{type(error).__name__}: {error}")
 
 
 def set_broken_tail_aside(file: Path) -> None:
