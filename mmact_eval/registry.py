@@ -35,6 +35,7 @@ SCHEMES = "mmact_eval.policy_schemes"
 """What stands before the colon of ``--policy ws://host:port`` or ``--policy lerobot:path``, and whose it is."""
 
 COMMANDS = "mmact_eval.commands"
+ENGINES = "mmact_eval.engines"
 
 _KINDS = {
     ENVS: "environment",
@@ -43,6 +44,7 @@ _KINDS = {
     SERVERS: "protocol",
     SCHEMES: "policy scheme",
     COMMANDS: "command",
+    ENGINES: "engine",
 }
 
 
@@ -167,6 +169,12 @@ def report(name: str) -> Callable[..., list[Path]]:
 def server(protocol: str) -> Callable[..., Any]:
     """What makes a server that speaks this protocol: ``make(policy, env_spec, **options)``, an object with `run`."""
     maker: Callable[..., Any] = _load(SERVERS, protocol)
+    return maker
+
+
+def engine(name: str) -> Callable[..., Any]:
+    """What makes an engine of this name: a `mmact_eval.engine.interface.MakeEngine`."""
+    maker: Callable[..., Any] = _load(ENGINES, name)
     return maker
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.machine import host
 from mmact_eval.machine.renderers import Renderers
 from mmact_eval.observers import video
+from mmact_eval.observers.artifacts import ObserverFactory, watching_alone
+from mmact_eval.observers.disturbances import DisturbanceRecorder
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.transcript import TranscriptRecorder
 from mmact_eval.policy_output import json_data
-from mmact_eval.protocols import EnvPlugin, Observer, Policy
+from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.earlier_starts import done_before, files_read, wrote
 from mmact_eval.runs.episodes import shuffled, suite_tasks
@@ -28,7 +30,6 @@ from mmact_eval.runs.missing_videos import SecondRollouts, without_video
 from mmact_eval.runs.progress import ArmProgress
 from mmact_eval.runs.request import Extension, RunOutcome, RunRequest
 from mmact_eval.specs import EnvSpec
-from mmact_eval.transforms import disturbance
 from mmact_eval.types import Episode, EpisodeResult
 
 
@@ -133,6 +134,7 @@ class OpenRun:
             watched=self._request.extension.cameras,
             watched_truth=self._reference is not None and self._reference.privileged,
             on_ready=self._worker_ready,
+            folder=str(self._store.path.absolute()),
             log_folder=str(self._store.log_folder().absolute()),
             model=model,
         )
@@ -159,15 +161,16 @@ class OpenRun:
             store.path, self._manifest, results, self.planned, report, tuple(store.warnings), remarks, missing
         )
 
-    def _observers(self) -> list[Callable[[], Observer]]:
-        request, folder = self._request, self._store.path.absolute()
-        observers: list[Callable[[], Observer]] = [functools.partial(TranscriptRecorder, folder, self._reference)]
-        observers += [*request.extension.observers, *getattr(self._policy, "observers", ())]
+    def _observers(self) -> list[ObserverFactory]:
+        request = self._request
+        observers: list[ObserverFactory] = [functools.partial(TranscriptRecorder, reference=self._reference)]
+        observers += request.extension.observers
+        observers += [functools.partial(watching_alone, make) for make in getattr(self._policy, "observers", ())]
         if request.suite.protocol.disturbance is not None:
-            observers.append(functools.partial(disturbance.DisturbanceRecorder, folder))
+            observers.append(DisturbanceRecorder)
         observers = self._films.spared(observers)
         if request.video != "none":
-            observers.append(functools.partial(video.VideoRecorder, folder, request.video))
+            observers.append(functools.partial(video.VideoRecorder, mode=request.video))
         return observers
 
     def _worker_ready(self, prepared: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import MmactEvalError
 from mmact_eval.policies.mmact.training.settings import Rollouts
 from mmact_eval.runs.runner import RunRequest, execute
