@@ -7,6 +7,7 @@ engine with the episode's result, is the engine's business.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -104,7 +105,8 @@ class Parcel:
                     self._write(name, places.enter_context(artifacts.place(name, replaces)))
         except BaseException:
             for name in self.placed:
-                _remove(folder / _inside(name))
+                with contextlib.suppress(OSError):
+                    _remove(folder / _inside(name))
             raise
 
     def _write(self, name: str, path: Path) -> None:
