@@ -39,7 +39,7 @@ class Dispatch:
             arms: what to run, all in environments of one plug-in.
             options: how to run.
             shared_disk: whether workers can write into the arms' folders. If not, they learn of none, and what they
-                make has to come with `finish`.
+                make has to come with `finish` (see `observers.artifacts.CarriedArtifacts`).
         """
         numbers, worlds = worlds_of(arms)
         self._options = options

@@ -73,8 +73,8 @@ class JobRunner:
         Args:
             job: which one, of which arm.
             policy: answers.
-            artifacts: where observers put what they make; None for the arm's run folder, on a disk that this process
-                shares.
+            artifacts: where observers put what they make: `observers.artifacts.CarriedArtifacts`, or None for the arm's
+                run folder on a disk that this process shares.
 
         Returns:
             The result; an exception of the environment or the policy has become an error, never a failure.
