@@ -177,13 +177,14 @@ class Dispatch:
             assignment: what the worker was given.
             result: of `JobRunner.run`.
             parcel: its artifacts, if they did not go to the run folder at once.
-            peak_memory_mib: the most memory that the worker has had.
+            peak_memory_mib: the most memory that the worker has had; 0 if it is not known.
 
         Returns:
             Whether the worker can go on. If not, it has to be replaced: whatever broke may have left the simulator
             broken.
         """
-        self._peak_memory_mib[assignment.worker] = round(peak_memory_mib, 1)
+        if peak_memory_mib:
+            self._peak_memory_mib[assignment.worker] = round(peak_memory_mib, 1)
         self._settle(assignment, result, parcel)
         return result.outcome != "error" or result.error_kind != "environment"
 

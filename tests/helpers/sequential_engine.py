@@ -24,6 +24,7 @@ class SequentialEngine:
     def __init__(self, arms: Sequence[EngineArm], options: EngineOptions) -> None:
         self._dispatch = Dispatch(arms, options, shared_disk=False)
         self._sent = pickle.dumps(self._dispatch.plan)
+        self._worker: JobRunner | None = None
 
     @property
     def problems(self) -> list[MmactEvalError | None]:
@@ -34,15 +35,18 @@ class SequentialEngine:
         return self._dispatch.reports
 
     def run(self) -> None:
-        self._dispatch.loop(self._start, self._turn)
-        if hasattr(self, "_worker"):
-            self._worker.close()
+        try:
+            self._dispatch.loop(self._start, self._turn)
+        finally:
+            if self._worker is not None:
+                self._worker.close()
 
     def _start(self) -> None:
         self._worker = JobRunner(pickle.loads(self._sent), number=0)
         self._dispatch.ready(0, self._worker.prepared)
 
     def _turn(self) -> None:
+        assert self._worker is not None
         self._assignment = self._dispatch.next_job(0, self._worker.places)
         if self._assignment is None:
             return

@@ -19,7 +19,7 @@ from mmact_eval.engine.job_runner import JobRunner
 from mmact_eval.engine.jobs import WorkerPlan
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import RunAborted, UsageError
-from mmact_eval.runs.runner import RunRequest, execute, execute_together
+from mmact_eval.runs.runner import RunOutcome, RunRequest, execute, execute_together
 
 HELPERS = Path(__file__).parents[2] / "helpers"
 TALKING = f"{HELPERS / 'talking_policy.py'}:make"
@@ -100,6 +100,21 @@ def test_an_accident_is_tried_again_by_a_fresh_worker(tmp_path: Path) -> None:
         assert outcome.engine.restarts == 1
     assert [attempts for _, attempts in done[0]].count(2) == 1
     assert done[0] == done[1]
+
+
+def test_several_arms_share_it(tmp_path: Path) -> None:
+    found = []
+    for engine in ENGINES:
+        arms = {str(chunk): {"chunk": chunk} for chunk in (2, 4)}
+        asked = {
+            name: request(tmp_path / name, engine, policy="toy", policy_args=args, video="all")
+            for name, args in arms.items()
+        }
+        outcomes = execute_together(asked)
+        assert all(isinstance(outcome, RunOutcome) for outcome in outcomes.values())
+        found.append([files(request.out, "videos") for request in asked.values() if request.out])
+    assert found[0] == found[1]
+    assert [len(videos) for videos in found[0]] == [6, 6]
 
 
 def test_errors_are_errors_and_end_a_run_as_ever(tmp_path: Path) -> None:
