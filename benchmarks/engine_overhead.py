@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineArm, EngineOptions, LocalEngine
+from mmact_eval.engine.arms import EngineArm
+from mmact_eval.engine.local import make_engine
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
 
@@ -55,7 +57,7 @@ def measure(workers: int, policy_seconds: float, step_seconds: float, size: int,
             suite, policy, planned, results.append, on_ready=lambda _: started.append(time.perf_counter()),
             log_folder=folder,
         )  # fmt: skip
-        engine = LocalEngine([arm], EngineOptions(workers=workers))
+        engine = make_engine([arm], EngineOptions(workers=workers))
         engine.run()
     seconds = time.perf_counter() - started[0]
     queries = sum(result.queries for result in results)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
@@ -88,7 +89,7 @@ def evaluate(
         raise UsageError(f"episodes must be at least 1, not {episodes}.")
     if live is None and identity:
         raise UsageError("identity is for a policy object; what is made here is known by its content.")
-    if isinstance(live, Policy) and policy_args:
+    if registry.is_policy(live) and policy_args:
         raise UsageError("policy_args are for a policy that is made here; this one is made already.")
     scratch = tempfile.TemporaryDirectory(prefix="mmact-eval-") if out is None else None
     request = RunRequest(

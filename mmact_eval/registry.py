@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from mmact_eval import compat
 from mmact_eval.errors import MmactEvalError, UsageError, did_you_mean
@@ -36,6 +36,7 @@ SCHEMES = "mmact_eval.policy_schemes"
 """What stands before the colon of ``--policy ws://host:port`` or ``--policy lerobot:path``, and whose it is."""
 
 COMMANDS = "mmact_eval.commands"
+ENGINES = "mmact_eval.engines"
 
 _KINDS = {
     ENVS: "environment",
@@ -44,6 +45,7 @@ _KINDS = {
     SERVERS: "protocol",
     SCHEMES: "policy scheme",
     COMMANDS: "command",
+    ENGINES: "engine",
 }
 
 
@@ -171,6 +173,12 @@ def server(protocol: str) -> Callable[..., Any]:
     return maker
 
 
+def engine(name: str) -> Callable[..., Any]:
+    """What makes an engine of this name: a `mmact_eval.engine.interface.MakeEngine`."""
+    maker: Callable[..., Any] = _load(ENGINES, name)
+    return maker
+
+
 def scheme(target: str) -> str:
     """The registered scheme of ``ws://host:port`` or ``lerobot:path``, "" if it has none."""
     before, colon, _ = target.partition(":")
@@ -231,7 +239,9 @@ def _made_by(
     file = source_file(factory)
     with workspace:
         policy = _made(name, factory, args, env_spec)
-    return with_identity(policy, name, args, workspace, file) if file else of_object(policy, name, "")
+    if file is None:
+        return of_object(policy, name, "")
+    return with_identity(policy, name, name, args, workspace, file)
 
 
 def _found(target: str, workspace: Workspace) -> tuple[Any, Path | None]:
@@ -245,8 +255,8 @@ def _found(target: str, workspace: Workspace) -> tuple[Any, Path | None]:
 
 def _made(target: str, found: Any, args: Mapping[str, Any], env_spec: EnvSpec) -> Policy:
     """The policy that was found, or what the class or function that was found makes."""
-    policy: Policy = found if not callable(found) or _is_policy(found) else _call(target, found, args, env_spec)
-    if not _is_policy(policy):
+    policy: Policy = found if not callable(found) or is_policy(found) else _call(target, found, args, env_spec)
+    if not is_policy(policy):
         raise UsageError(
             f'"{target}" gave {type(policy).__name__}, which is no policy: it needs `spec`, `reset(episodes)` and '
             "`act(queries)` (see mmact_eval.protocols.Policy)."
@@ -265,7 +275,8 @@ def close_policy(policy: Policy) -> None:
             log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 
 
-def _is_policy(thing: object) -> bool:
+def is_policy(thing: object) -> TypeGuard[Policy]:
+    """Whether it is a policy, not what makes one."""
     return not inspect.isclass(thing) and isinstance(thing, Policy)
 
 

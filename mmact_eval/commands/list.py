@@ -19,7 +19,7 @@ Examples:
   mmact-eval list policies""",
 )
 def command() -> None:
-    """List suites, studies, tasks, policies, environments and reports."""
+    """List suites, studies, tasks, policies, environments, engines and reports."""
 
 
 def _table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
@@ -104,6 +104,12 @@ def policies() -> None:
 def envs() -> None:
     """Registered environments."""
     _plugins("mmact_eval.envs", "environment")
+
+
+@command.command("engines")
+def engines() -> None:
+    """Registered engines, for `--engine`."""
+    _plugins("mmact_eval.engines", "engine")
 
 
 @command.command("reports")

@@ -1,1 +1,1 @@
-"""Engines schedule episodes on workers. `local` uses processes of this machine."""
+"""Engines schedule episodes on workers. `interface` says what one is; `local` uses processes of this machine."""

@@ -14,13 +14,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import FrameType
 
-from mmact_eval.engine.local.messages import Answer
+from mmact_eval.engine.limits.running_clock import running_seconds
 from mmact_eval.engine.log_file import LogFile
-from mmact_eval.engine.running_clock import running_seconds
 from mmact_eval.errors import PolicyContractError, PolicyFailure, RunAborted
 from mmact_eval.policy_output import plain_output
 from mmact_eval.protocols import Policy
@@ -32,6 +31,33 @@ log = logging.getLogger(__name__)
 
 class PolicyHung(RunAborted):
     """The policy did not answer in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The policy's answer to a query, or why there is none. Plain data, to be sent to whoever asked.
+
+    Attributes:
+        output: None if there is none.
+        act_seconds: how long the policy took for the batch.
+        error: why there is no output, "" if there is one.
+        contract: whether the policy broke its contract, so that no retry would help.
+    """
+
+    output: PolicyOutput | None
+    act_seconds: float = 0.0
+    error: str = ""
+    contract: bool = False
+
+    def opened(self) -> PolicyOutput:
+        """The output, with the time it took among its extras.
+
+        Raises:
+            PolicyContractError, PolicyFailure: there is none.
+        """
+        if self.output is None:
+            raise PolicyContractError(self.error) if self.contract else PolicyFailure(self.error)
+        return replace(self.output, extras={**self.output.extras, "act_seconds": self.act_seconds})
 
 
 @dataclass
@@ -177,7 +203,7 @@ def _deadline(seconds: float) -> Iterator[None]:
     """Raise `PolicyHung` in the block when it takes too long; while the process stands still, so does the limit.
 
     An alarm does it, so it works in the main thread, for a policy that waits or computes in Python. One that hangs
-    inside a C call is ended by `engine.hard_deadline`.
+    inside a C call is ended by `engine.limits.hard_deadline`.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

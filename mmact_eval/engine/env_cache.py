@@ -6,29 +6,27 @@ import contextlib
 import ctypes
 import gc
 from collections import OrderedDict
-from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
 
-from mmact_eval.engine.local.messages import Building, Built, World
-from mmact_eval.engine.scheduler import Place
+from mmact_eval.engine.jobs import Place, World
 from mmact_eval.protocols import Env, EnvPlugin
 
 
 class EnvCache:
     """The last few environments, the least recently used closed first."""
 
-    def __init__(self, plugin: EnvPlugin, worlds: Sequence[World], size: int, pipe: Connection) -> None:
+    def __init__(self, plugin: EnvPlugin, worlds: Sequence[World], size: int, building: Callable[[bool], None]) -> None:
         """
         Args:
             plugin: builds them.
             worlds: what for.
             size: how many are kept open.
-            pipe: told when one is being built.
+            building: told true before one is built, and false when it is there.
         """
         self._plugin = plugin
         self._worlds = worlds
         self._size = size
-        self._pipe = pipe
+        self._building = building
         self._tasks = [{task.name: task for task in plugin.tasks(world.suite)} for world in worlds]
         self._envs: OrderedDict[Place, Env] = OrderedDict()
 
@@ -43,11 +41,11 @@ class EnvCache:
             while len(self._envs) >= self._size:
                 self._envs.popitem(last=False)[1].close()
                 _give_memory_back()
-            self._pipe.send(Building())
+            self._building(True)
             number, task = place
             world = self._worlds[number]
             self._envs[place] = self._plugin.make(world.suite, self._tasks[number][task], world.needs)
-            self._pipe.send(Built())
+            self._building(False)
         self._envs.move_to_end(place)
         return self._envs[place]
 

@@ -10,6 +10,7 @@ class EngineOptions:
     """How to run; none of it changes a result, but for the last.
 
     Attributes:
+        engine: its name (see `mmact-eval list engines`).
         workers: worker processes.
         max_batch: most queries the policy gets at once.
         retries: how often an episode that ended in an error is tried again in a fresh worker.
@@ -20,6 +21,7 @@ class EngineOptions:
         allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
     """
 
+    engine: str = "local"
     workers: int = 1
     max_batch: int = 32
     retries: int = 1

@@ -4,32 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
+from mmact_eval.engine.jobs import Job, Place
 from mmact_eval.types import Episode
-
-Place = tuple[int, str]
-"""What an environment is built for: the number of its world (see `engine.arms.worlds_of`) and the task."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """An episode of an arm.
-
-    Attributes:
-        arm: number of the arm, from 0.
-        episode: the episode; every arm may have the same.
-        world: number of the arm's world. Arms of one world can use the same environments.
-    """
-
-    arm: int
-    episode: Episode
-    world: int = 0
-
-    @property
-    def place(self) -> Place:
-        """Which environment it needs."""
-        return self.world, self.episode.task
 
 
 class TaskQueue:

@@ -42,6 +42,7 @@ def of_object(policy: Policy, name: str, identity: str) -> MadePolicy:
     named = dict(named_paths(policy.spec.checkpoint, "spec.checkpoint"))
     return MadePolicy(
         policy=policy if compat.plain(policy.spec) is policy.spec else WrappedPolicy(policy, compat.plain(policy.spec)),
+        typed=name,
         target=name,
         args={"identity": identity or f"an object like no other, {uuid.uuid4().hex[:12]}"},
         code=code,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.observers.picture_scores import fitted, psnr, ssim
 from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
@@ -37,15 +38,15 @@ class TranscriptRecorder:
 
     artifact = ARTIFACT
 
-    def __init__(self, folder: Path, reference: Callable[[Query], str | None] | None = None) -> None:
+    def __init__(self, artifacts: Artifacts, reference: Callable[[Query], str | None] | None = None) -> None:
         """
         Args:
-            folder: the run folder.
+            artifacts: transcripts and images go to ``plans/<task>/``.
             reference: says what a text should have been, None where it does not know.
         """
         self._reference = reference
         self.stride: int | None = None
-        self._folder = folder
+        self._artifacts = artifacts
         self._said: list[dict[str, Any]] = []
         self._images: dict[int, NDArray[np.uint8]] = {}
         self._due: dict[int, tuple[int, str]] = {}
@@ -90,25 +91,31 @@ class TranscriptRecorder:
         if not self._said:
             return {}
         stem = Path("plans") / result.episode.file_stem
-        (self._folder / stem).parent.mkdir(parents=True, exist_ok=True)
         for number, image in self._images.items():
-            file = stem.with_name(f"{stem.name}-query{self._said[number]['query']}.png")
-            _write_image(self._folder / file, image)
-            self._said[number]["image"] = str(file)
+            name = str(stem.with_name(f"{stem.name}-query{self._said[number]['query']}.png"))
+            self._write_image(name, image)
+            self._said[number]["image"] = name
             if number in self._reached:
-                self._said[number] |= self._scored(number, file.with_name(f"{file.stem}-reached.png"))
+                self._said[number] |= self._scored(number, f"{name.removesuffix('.png')}-reached.png")
         lines = "".join(f"{json.dumps(said, ensure_ascii=False)}\n" for said in self._said)
-        transcript = stem.with_name(f"{stem.name}.jsonl")
-        (self._folder / transcript).write_text(lines, encoding="utf-8", errors="backslashreplace")
-        return {ARTIFACT: str(transcript)}
+        transcript = str(stem.with_name(f"{stem.name}.jsonl"))
+        with self._artifacts.place(transcript) as file:
+            file.write_text(lines, encoding="utf-8", errors="backslashreplace")
+        return {ARTIFACT: transcript}
 
-    def _scored(self, number: int, file: Path) -> dict[str, Any]:
+    def _scored(self, number: int, name: str) -> dict[str, Any]:
         picture = self._images[number]
         reached = fitted(self._reached[number], picture.shape[0], picture.shape[1])
-        _write_image(self._folder / file, reached)
+        self._write_image(name, reached)
         noise = psnr(picture, reached)
         close = {"psnr": round(noise, 3)} if math.isfinite(noise) else {}
-        return {"reached": str(file), **close, "ssim": round(ssim(picture, reached), 4)}
+        return {"reached": name, **close, "ssim": round(ssim(picture, reached), 4)}
+
+    def _write_image(self, name: str, image: NDArray[np.uint8]) -> None:
+        import imageio.v2 as imageio
+
+        with self._artifacts.place(name) as file:
+            imageio.imwrite(file, image)
 
 
 def read_transcript(file: Path, most: int | None = None) -> Iterator[Mapping[str, Any]]:
@@ -129,9 +136,3 @@ def read_transcript(file: Path, most: int | None = None) -> Iterator[Mapping[str
             continue
         if isinstance(said, dict):
             yield said
-
-
-def _write_image(file: Path, image: NDArray[np.uint8]) -> None:
-    import imageio.v2 as imageio
-
-    imageio.imwrite(file, image)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.observers.video_encoder import encode
 from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
@@ -45,15 +46,15 @@ class VideoRecorder:
 
     artifact = ARTIFACT
 
-    def __init__(self, folder: Path, mode: VideoMode, stride: int = 5) -> None:
+    def __init__(self, artifacts: Artifacts, mode: VideoMode, stride: int = 5) -> None:
         """
         Args:
-            folder: the run folder; videos go to ``videos/<task>/``.
+            artifacts: videos go to ``videos/<task>/``.
             mode: ``failures`` keeps episodes that did not succeed (errors too), ``all`` every one.
             stride: environment steps between two frames.
         """
         self.stride: int | None = stride
-        self._folder = folder
+        self._artifacts = artifacts
         self._mode = mode
         self._frames: list[NDArray[np.uint8]] = []
         self._said: list[tuple[int, str | None, NDArray[np.uint8] | None]] = []
@@ -92,20 +93,16 @@ class VideoRecorder:
         if not wanted(self._mode, result) or not self._frames:
             return {}
         stem = Path("videos") / result.episode.file_stem
-        name = stem.with_name(f"{stem.name}-{result.outcome}.mp4")
-        self._write(self._folder / name)
+        name = str(stem.with_name(f"{stem.name}-{result.outcome}.mp4"))
+        with self._artifacts.place(name, replaces=f"{stem.name}-*.mp4") as file:  # of attempts that ended in errors
+            self._write(file)
         self._frames = []
-        return {ARTIFACT: str(name)}
+        return {ARTIFACT: name}
 
     def _write(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        for earlier in file.parent.glob(f"{file.name.rpartition('-')[0]}-*.mp4"):
-            earlier.unlink()  # of an attempt that ended in an error
-        half = file.with_name(f".part-{file.name}")  # a crash leaves no video that looks whole
         steps_a_frame = self._steps / max(1, len(self._frames) - 1)
         fps = self._hz / steps_a_frame if steps_a_frame else self._hz
-        encode(half, self._shown(max(1, round(fps / 2))), fps, ["-crf", str(_CRF)])
-        half.replace(file)
+        encode(file, self._shown(max(1, round(fps / 2))), fps, ["-crf", str(_CRF)])
 
     def _shown(self, rest: int) -> Iterator[NDArray[np.uint8]]:
         """The frames; the last one so many times more, to rest on the end for half a second."""

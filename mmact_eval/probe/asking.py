@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.hard_deadline import HardDeadline
-from mmact_eval.engine.local.messages import Answer
+from mmact_eval.engine.batcher import Answer, PolicyBatcher
+from mmact_eval.engine.limits.hard_deadline import HardDeadline
 from mmact_eval.errors import PolicyContractError
 from mmact_eval.probe.reference import Frame
 from mmact_eval.protocols import Policy

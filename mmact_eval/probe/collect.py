@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mmact_eval import registry
 from mmact_eval.errors import UsageError
 from mmact_eval.machine import host, user_folders
+from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.probe import reference
 from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference
 from mmact_eval.protocols import Env
@@ -41,15 +42,15 @@ class ReferenceRecorder:
         stride: environment steps between two looks: one.
     """
 
-    def __init__(self, run_folder: Path, action: ActionSpec, frames: int) -> None:
+    def __init__(self, artifacts: Artifacts, action: ActionSpec, frames: int) -> None:
         """
         Args:
-            run_folder: artifacts are named relative to it.
+            artifacts: frames go to ``frames/<task>/``.
             action: the environment's.
             frames: how many an episode keeps.
         """
         self.stride: int | None = 1
-        self._run_folder, self._action, self._frames = run_folder, action, frames
+        self._artifacts, self._action, self._frames = artifacts, action, frames
         self._seen: dict[int, Observation] = {}
         self._actions: list[NDArray[np.float32]] = []
 
@@ -93,9 +94,10 @@ class ReferenceRecorder:
         if not frames:
             return {}
         stem = Path("frames") / result.episode.file_stem
-        name = stem.with_name(f"{stem.name}.npz")
-        reference.save(self._run_folder / name, frames)
-        return {ARTIFACT: str(name)}
+        name = str(stem.with_name(f"{stem.name}.npz"))
+        with self._artifacts.place(name) as file:
+            reference.save(file, frames)
+        return {ARTIFACT: name}
 
 
 def collect(request: RunRequest, env_spec: EnvSpec, expert: str, frames: int, say: Callable[[str], None]) -> Reference:
@@ -126,7 +128,7 @@ def collect(request: RunRequest, env_spec: EnvSpec, expert: str, frames: int, sa
     cache = user_folders.for_writing(user_folders.cache_folder() / "probe")
     folder = cache / f"{request.suite.name}-{_key(request, env_spec, expert, frames)}"
     say(f"Reference: {expert} on {len(tasks)} × {episodes} episodes, kept in {folder}")
-    recorder = functools.partial(ReferenceRecorder, folder.absolute(), env_spec.action, frames)
+    recorder = functools.partial(ReferenceRecorder, action=env_spec.action, frames=frames)
     extension = Extension(
         observers=(recorder,), cameras=tuple(env_spec.cameras), artifact=ARTIFACT,
         settings={"probe": {"frames": frames}},

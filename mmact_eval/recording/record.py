@@ -102,7 +102,7 @@ def record(request: RunRequest, folder: Path, options: RecordOptions) -> RecordO
     with ExitStack() as held:
         extension = Extension(
             wrap=functools.partial(_wrap, request, options, env_spec, held),
-            observers=(functools.partial(DemonstrationRecorder, run_folder, STAGING, layout),),
+            observers=(functools.partial(DemonstrationRecorder, staging=STAGING, layout=layout),),
             cameras=tuple(layout.cameras),
             artifact=ARTIFACT,
             settings={"recording": plain_data(_settings(options))},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.protocols import Env
 from mmact_eval.recording.layout import Frame, Layout
 from mmact_eval.recording.perturbed import BEFORE, CLEAN_ACTIONS
@@ -31,15 +31,15 @@ class DemonstrationRecorder:
 
     artifact = ARTIFACT
 
-    def __init__(self, run_folder: Path, staging: str, layout: Layout) -> None:
+    def __init__(self, artifacts: Artifacts, staging: str, layout: Layout) -> None:
         """
         Args:
-            run_folder: artifacts are named relative to it.
-            staging: the folder in it for demonstrations.
+            artifacts: where demonstrations go.
+            staging: the folder for them in the run folder.
             layout: the columns.
         """
         self.stride: int | None = 1
-        self._run_folder = run_folder
+        self._artifacts = artifacts
         self._staging = staging
         self._layout = layout
         self._frames: list[Frame] = []
@@ -105,7 +105,7 @@ class DemonstrationRecorder:
             return {}
         if not self._frames:
             return {ARTIFACT: ""}
-        root = self._run_folder / self._staging
-        folder = stage(root, self._layout, result, self._instruction, self._frames, self._start_actions)
+        name = f"{self._staging}/{result.episode.file_stem}"
+        stage(self._artifacts, name, self._layout, result, self._instruction, self._frames, self._start_actions)
         self._frames = []
-        return {ARTIFACT: str(Path(self._staging) / folder)}
+        return {ARTIFACT: name}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.errors import RunFolderError
 from mmact_eval.machine.whole_file import to_disk
+from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.recording import images
 from mmact_eval.recording.layout import ACTION, IMAGE_AGE, INTENDED_ACTION, SUBTASK, Frame, Layout, Vector, image_column
 from mmact_eval.recording.pictures import count_frames
@@ -87,32 +87,37 @@ class Staged:
 
 
 def stage(
-    root: Path,
+    artifacts: Artifacts,
+    name: str,
     layout: Layout,
     result: EpisodeResult,
     instruction: str,
     frames: Sequence[Frame],
     start_actions: Sequence[Vector],
-) -> Path:
-    """Write a demonstration; an older one of the same episode is replaced.
+) -> None:
+    """Write a demonstration; an older one of the same name is replaced.
 
-    Returns:
-        Its folder, relative to `root`.
+    Args:
+        artifacts: where it goes.
+        name: of its folder, relative to the run folder.
+        layout: its columns.
+        result: of its episode.
+        instruction: the task in words.
+        frames: in order.
+        start_actions: executed before the first frame.
 
     Raises:
         OSError: it could not be written; nothing is left of it.
     """
-    final = result.episode.file_stem
-    half = root / f"{_UNFINISHED}{uuid.uuid4().hex}"
-    try:
-        half.mkdir(parents=True)
-        pq.write_table(_table(layout, frames), half / FRAMES)
+    with artifacts.place(name) as folder:
+        folder.mkdir()
+        pq.write_table(_table(layout, frames), folder / FRAMES)
         counts = {}
         for camera in layout.cameras:
             pictures = [frame.images[camera] for frame in frames]
             counts[camera] = images.histograms(pictures).tolist()
             if layout.images == "video":
-                images.write_video(half / f"{camera}.mp4", pictures, layout.fps)
+                images.write_video(folder / f"{camera}.mp4", pictures, layout.fps)
         facts = {
             **asdict(result.episode),
             "instruction": instruction,
@@ -122,15 +127,9 @@ def stage(
             "frames": len(frames),
             "histograms": counts,
         }
-        (half / EPISODE).write_text(json.dumps(facts), encoding="utf-8")
-        for file in half.iterdir():
+        (folder / EPISODE).write_text(json.dumps(facts), encoding="utf-8")
+        for file in folder.iterdir():
             to_disk(file)
-        (root / final).parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(root / final, ignore_errors=True)
-        half.rename(root / final)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
-    return final
 
 
 def read(folder: Path) -> Staged:
@@ -157,7 +156,7 @@ def read(folder: Path) -> Staged:
 
 def remove_unfinished(root: Path) -> None:
     """Delete what workers that were killed have left."""
-    for folder in root.glob(f"{_UNFINISHED}*"):
+    for folder in list(root.rglob(f"{_UNFINISHED}*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,15 +7,16 @@ result is done and stays what it is; if the second rollout differs, its video sh
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.observers.artifacts import Artifacts, ObserverFactory
 from mmact_eval.observers.video import ARTIFACT, VideoMode, wanted
-from mmact_eval.protocols import Env, Observer
+from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
 
@@ -56,7 +57,7 @@ class SecondRollouts:
             "results stay as they are."
         )
 
-    def spared(self, observers: Sequence[Callable[[], Observer]]) -> list[Callable[[], Observer]]:
+    def spared(self, observers: Sequence[ObserverFactory]) -> list[ObserverFactory]:
         """The observers, which look away in these episodes."""
         if not self.episodes:
             return list(observers)
@@ -113,13 +114,14 @@ class _NotAgain:
         stride: the observer's.
     """
 
-    def __init__(self, make: Callable[[], Observer], again: frozenset[Episode]) -> None:
+    def __init__(self, make: ObserverFactory, again: frozenset[Episode], artifacts: Artifacts) -> None:
         """
         Args:
             make: makes the observer.
             again: the episodes.
+            artifacts: where it puts what it makes.
         """
-        self._inner = make()
+        self._inner = make(artifacts)
         self._again = again
         self._watches = True
         self.artifact = getattr(self._inner, "artifact", type(self._inner).__name__)

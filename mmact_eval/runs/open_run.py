@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
 from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.observers import video
+from mmact_eval.observers.artifacts import ObserverFactory, watching_alone
+from mmact_eval.observers.disturbances import DisturbanceRecorder
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.transcript import TranscriptRecorder
-from mmact_eval.protocols import EnvPlugin, Observer, Policy
+from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.earlier_starts import check_files_read, done_before, without_outputs
 from mmact_eval.runs.episodes import suite_tasks
@@ -25,7 +27,6 @@ from mmact_eval.runs.reading import read_sessions
 from mmact_eval.runs.request import RunOutcome, RunRequest
 from mmact_eval.runs.session_notes import SessionNotes
 from mmact_eval.specs import EnvSpec
-from mmact_eval.transforms import disturbance
 from mmact_eval.types import Episode, EpisodeResult
 
 
@@ -136,6 +137,7 @@ class OpenRun:
             watched=self._request.extension.cameras,
             watched_truth=self._reference is not None and self._reference.privileged,
             on_ready=self._worker_ready,
+            folder=str(self._store.path.absolute()),
             log_folder=str(self._store.log_folder().absolute()),
             model=model,
         )
@@ -162,15 +164,16 @@ class OpenRun:
             store.path, self._manifest, results, self.planned, report, tuple(store.warnings), remarks, missing
         )
 
-    def _observers(self) -> list[Callable[[], Observer]]:
-        request, folder = self._request, self._store.path.absolute()
-        observers: list[Callable[[], Observer]] = [functools.partial(TranscriptRecorder, folder, self._reference)]
-        observers += [*request.extension.observers, *getattr(self._policy, "observers", ())]
+    def _observers(self) -> list[ObserverFactory]:
+        request = self._request
+        observers: list[ObserverFactory] = [functools.partial(TranscriptRecorder, reference=self._reference)]
+        observers += request.extension.observers
+        observers += [functools.partial(watching_alone, make) for make in getattr(self._policy, "observers", ())]
         if request.suite.protocol.disturbance is not None:
-            observers.append(functools.partial(disturbance.DisturbanceRecorder, folder))
+            observers.append(DisturbanceRecorder)
         observers = self._films.spared(observers)
         if request.video != "none":
-            observers.append(functools.partial(video.VideoRecorder, folder, request.video))
+            observers.append(functools.partial(video.VideoRecorder, mode=request.video))
         return observers
 
     def _worker_ready(self, prepared: Mapping[str, str]) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.machine import host
+from mmact_eval.observers.artifacts import ObserverFactory
 from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import plain_data
-from mmact_eval.protocols import Observer, Policy
+from mmact_eval.protocols import Policy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.manifest import Manifest
 from mmact_eval.suite import Suite
@@ -24,7 +25,8 @@ class Extension:
 
     Attributes:
         wrap: makes the policy that runs from the one asked for.
-        observers: picklable factories of observers, called once an episode in the workers.
+        observers: picklable factories of observers, called once an episode in the workers; they are told where what
+            these make goes.
         cameras: what these look at, whether the policy does or not.
         artifact: kind of artifact that each success must have. A success whose artifact is not there any more is run
             again, and the run stops when one cannot be made. "" says that there is nothing to be kept.
@@ -33,7 +35,7 @@ class Extension:
     """
 
     wrap: Callable[[Policy], Policy] = lambda policy: policy
-    observers: tuple[Callable[[], Observer], ...] = ()
+    observers: tuple[ObserverFactory, ...] = ()
     cameras: tuple[str, ...] = ()
     artifact: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
+from typing import cast
 
 from mmact_eval import compat, registry
-from mmact_eval.engine.local.engine import LocalEngine
+from mmact_eval.engine.arms import EngineArm
+from mmact_eval.engine.interface import Engine
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import MmactEvalError, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.observers.plan_reference import PlanReference
@@ -47,17 +51,24 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
     """Execute several runs over one pool of workers; each comes to what it would by itself.
 
     Args:
-        requests: by a name for the display. Their suites have one environment plug-in; the engine's options are the
-            first one's.
+        requests: by a name for the display. Their suites have one environment plug-in, and their engine options are
+            the same.
 
     Returns:
         The outcome of each, or why it has none; see `execute`. One that fails does not keep the others from running.
+
+    Raises:
+        UsageError: the engine's options differ, or there is no such engine; nothing has run.
     """
+    if not requests:
+        return {}
+    options = _shared_options(requests)
+    make_engine = registry.engine(options.engine)
     outcomes: dict[str, RunOutcome | MmactEvalError] = {}
     runs: dict[str, OpenRun] = {}
     with ExitStack() as held:
         policies = _Policies(held)
-        arms = []
+        arms: list[EngineArm] = []
         for name, request in requests.items():
             try:
                 runs[name], model = _open(request, policies, held)
@@ -66,11 +77,30 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
                 runs.pop(name, None)
                 outcomes[name] = error
         if runs:
-            _run(runs, LocalEngine(arms, next(iter(requests.values())).options), outcomes)
+            _run(runs, make_engine(arms, options), outcomes)
     return {name: outcomes[name] for name in requests}
 
 
-def _run(runs: Mapping[str, OpenRun], engine: LocalEngine, outcomes: dict[str, RunOutcome | MmactEvalError]) -> None:
+def _shared_options(requests: Mapping[str, RunRequest]) -> EngineOptions:
+    """The engine options of requests that share one engine.
+
+    Raises:
+        UsageError: they differ.
+    """
+    (first, *others) = requests.items()
+    name, options = first[0], asdict(first[1].options)
+    for other, request in others:
+        asked = asdict(request.options)
+        differing = [f"{key} ({value} and {asked[key]})" for key, value in options.items() if value != asked[key]]
+        if differing:
+            raise UsageError(
+                f'runs that share an engine must ask for the same of it: "{name}" and "{other}" differ in '
+                f"{', '.join(differing)}. Execute them one by one."
+            )
+    return first[1].options
+
+
+def _run(runs: Mapping[str, OpenRun], engine: Engine, outcomes: dict[str, RunOutcome | MmactEvalError]) -> None:
     """Let the engine run its arms, which are these runs, and note what each came to."""
     shown = {name: (len(run.planned), run.left_alone) for name, run in runs.items()}
     with Progress(shown, bar=any(run.shows_progress for run in runs.values())) as progress:
@@ -124,9 +154,10 @@ class _Policies:
         return made
 
     def _make(self, request: RunRequest, env_spec: EnvSpec) -> MadePolicy:
-        if isinstance(request.live, Policy):  # the caller's, and not closed
+        if request.live is not None and registry.is_policy(request.live):  # the caller's, and not closed
             return registry.adopt_policy(request.live, request.policy, request.identity)
-        made = registry.make_policy(request.live or request.policy, request.policy_args, env_spec)
+        asked = request.policy if request.live is None else cast("Callable[..., Policy]", request.live)
+        made = registry.make_policy(asked, request.policy_args, env_spec)
         self._held.callback(registry.close_policy, made.policy)
         return made
 

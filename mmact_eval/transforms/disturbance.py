@@ -11,10 +11,7 @@ It is made just before a step is executed, so even a policy that is asked at eve
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,7 @@ from mmact_eval.protocols import Env
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Disturbance, Suite
-from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
+from mmact_eval.types import Episode, Observation
 
 log = logging.getLogger(__name__)
 
@@ -118,50 +115,3 @@ class DisturbedEnv:
     def close(self) -> None:
         """Close the inner environment."""
         self._inner.close()
-
-
-class DisturbanceRecorder:
-    """Writes ``disturbances/<task>/init00-seed0.json``: ``{"step": 23, "what": …}``; nothing if nothing was displaced.
-
-    Attributes:
-        artifact: what it makes.
-        stride: None: the environment remembers.
-    """
-
-    artifact = ARTIFACT
-
-    def __init__(self, folder: Path) -> None:
-        """
-        Args:
-            folder: the run folder.
-        """
-        self.stride: int | None = None
-        self._folder = folder
-        self._happened: dict[str, Any] | None = None
-
-    def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
-        """Nothing has happened yet."""
-
-    def on_query(self, query: Query, output: PolicyOutput) -> None:
-        """Not looked at."""
-
-    def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
-        """Ask the environment what has happened."""
-        self._happened = getattr(env, "happened", None)
-
-    def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
-        """Write it down.
-
-        Returns:
-            ``{"disturbance": path relative to the run folder}``, or nothing.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        if self._happened is None:
-            return {}
-        stem = Path("disturbances") / result.episode.file_stem
-        file = stem.with_name(f"{stem.name}.json")
-        (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (self._folder / file).write_text(json.dumps(self._happened) + "\n", encoding="utf-8")
-        return {ARTIFACT: str(file)}

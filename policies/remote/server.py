@@ -25,9 +25,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.hard_deadline import HardDeadline
-from mmact_eval.engine.local.messages import Answer
+from mmact_eval.engine.batcher import Answer, PolicyBatcher
+from mmact_eval.engine.limits.hard_deadline import HardDeadline
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.protocols import Policy

@@ -141,6 +141,11 @@ def test_the_engine_imports_no_plug_in_and_no_simulator(path: Path) -> None:
     assert not [name for name in imports(path) if any(within(name, package) for package in forbidden)]
 
 
+def test_what_every_engine_does_knows_of_none() -> None:
+    of_one = {module_name(path) for path in modules("mmact_eval/engine") if path.parent.name != "local"}
+    assert not [name for name in of_one for other in file_graph()[name] if within(other, "mmact_eval.engine.local")]
+
+
 @pytest.mark.parametrize("family", ["envs", "policies", "reports"])
 def test_plug_ins_of_one_family_do_not_import_another(family: str) -> None:
     others = [f"mmact_eval.{other}" for other in FAMILIES if other != family]

@@ -79,7 +79,7 @@ def _probe(given: dict[str, Any], out: Path | None) -> Any:
 
 
 def _reference(given: dict[str, Any], suite: Any, env_spec: Any) -> Any:
-    from mmact_eval.engine.local.engine import EngineOptions
+    from mmact_eval.engine.options import EngineOptions
     from mmact_eval.probe.collect import collect
     from mmact_eval.probe.from_dataset import read_reference
     from mmact_eval.runs.runner import RunRequest

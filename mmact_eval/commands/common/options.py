@@ -143,6 +143,8 @@ _OPTIONS = {
     "policy_args": click.option(
         "--policy-args", multiple=True, metavar="K=V", help="Argument of the policy; may be repeated."),
     "seed": click.option("--seed", type=int, default=0, show_default=True, help="The run's seed."),
+    "engine": click.option(
+        "--engine", default="local", show_default=True, help="What runs the episodes (see `list engines`)."),
     "workers": click.option(
         "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Simulator processes."),
     "max_batch": click.option(
@@ -197,7 +199,7 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
 
     if not math.isfinite(given["policy_timeout"]):
         raise UsageError("--policy-timeout must be a number of seconds.")
-    names = ("workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer")
+    names = ("engine", "workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer")
     return EngineOptions(**{name: given[name] for name in names})
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
-from mmact_eval.engine.local.messages import Stop, WorkerConfig
-from mmact_eval.engine.running_clock import running_seconds
-from mmact_eval.engine.scheduler import Job, Place
+from mmact_eval.engine.jobs import Assignment, Place
+from mmact_eval.engine.limits.running_clock import running_seconds
+from mmact_eval.engine.local.messages import Run, Stop, WorkerConfig
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +25,6 @@ _BUILD_SECONDS = 600.0
 
 _START = "import sys; sys.path[:] = filter(None, sys.path); from mmact_eval.engine.local.worker import start; start()"
 """Without the working folder in the path: a checkout of LIBERO there must not hide the installed one."""
-
-
-@dataclass
-class Assignment:
-    """A job in a worker's hands, and which attempt this is."""
-
-    job: Job
-    attempt: int
 
 
 class WorkerHandle:
@@ -89,11 +81,15 @@ class WorkerHandle:
         self.pipe.send(message)
         self.mark_busy()
 
-    def start_episode(self, assignment: Assignment, message: Any) -> None:
-        """Hand an episode over."""
+    def start_episode(self, assignment: Assignment) -> None:
+        """Hand an episode over.
+
+        Raises:
+            OSError: the worker is gone.
+        """
         self.assignment = assignment
         self._spent = 0.0
-        self.send(message)
+        self.send(Run(assignment.job))
 
     def mark_busy(self) -> None:
         """The worker's clock runs from now; it stands still while the engine does (see `running_clock`)."""
@@ -112,13 +108,14 @@ class WorkerHandle:
         self._spent = 0.0
         self.mark_busy()
 
-    def overdue(self, episode_timeout: float) -> str:
+    def overdue(self) -> str:
         """Why the worker should be ended: which limit it has passed, "" if none.
 
         One that has said something the engine has not heard yet is not late: the engine was busy with the policy.
         """
         if self._busy_since is None or (self.ready and self.assignment is None):
             return ""
+        episode_timeout = self.assignment.timeout if self.assignment else math.inf
         spent = self._spent + running_seconds() - self._busy_since
         if spent > min(_BUILD_SECONDS, episode_timeout) and self.pipe.poll(0):
             return ""

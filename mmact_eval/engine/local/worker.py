@@ -1,4 +1,4 @@
-"""A worker process: keeps environments open, rolls episodes out, asks the engine's policy over a pipe.
+"""A worker process: runs the jobs that come over a pipe, and asks the engine's policy over it.
 
 It runs whole chunks by itself; the engine hears of it once a query. When the engine is gone (end of file on the
 pipe, or the kernel's parent-death signal), the worker ends too.
@@ -10,23 +10,17 @@ import contextlib
 import ctypes
 import logging
 import os
-import resource
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from multiprocessing.connection import Connection
 
-from mmact_eval import registry
-from mmact_eval.engine.env_cache import EnvCache
-from mmact_eval.engine.local.messages import Answer, ArmConfig, Ask, Done, Failed, Ready, Run, Stop, WorkerConfig
-from mmact_eval.engine.scheduler import Job
-from mmact_eval.errors import MmactEvalError, PolicyContractError, PolicyFailure, UsageError
-from mmact_eval.rollout import run_episode
-from mmact_eval.specs import PolicySpec
-from mmact_eval.transforms.disturbance import DisturbedEnv
-from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
+from mmact_eval.engine.batcher import Answer
+from mmact_eval.engine.job_runner import JobRunner
+from mmact_eval.engine.local.messages import Ask, Building, Done, Failed, Ready, Run, Stop, WorkerConfig
+from mmact_eval.errors import MmactEvalError, UsageError
+from mmact_eval.types import Episode, PolicyOutput, Query
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +28,7 @@ log = logging.getLogger(__name__)
 class PolicyProxy:
     """The engine's policy, as seen from a worker: sends a query, waits for the answer."""
 
-    def __init__(self, spec: PolicySpec, pipe: Connection) -> None:
-        self.spec = spec
+    def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
     def reset(self, episodes: Sequence[Episode]) -> None:
@@ -53,9 +46,7 @@ class PolicyProxy:
             self._pipe.send(Ask(query, time.monotonic()))
             answer = self._pipe.recv()
             assert isinstance(answer, Answer), answer
-            if answer.output is None:
-                raise PolicyContractError(answer.error) if answer.contract else PolicyFailure(answer.error)
-            outputs.append(replace(answer.output, extras={**answer.output.extras, "act_seconds": answer.act_seconds}))
+            outputs.append(answer.opened())
         return outputs
 
 
@@ -66,9 +57,7 @@ def main(pipe: Connection) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config: WorkerConfig = pipe.recv()
     try:
-        plugin = registry.env_plugin(config.worlds[0].suite.env)
-        prepared = dict(plugin.prepare_process(config.number, config.workers))
-        cache = EnvCache(plugin, config.worlds, config.cached_envs, pipe)
+        runner = JobRunner(config.plan, config.number, lambda under_way: pipe.send(Building(under_way)))
     except MmactEvalError as error:
         pipe.send(Failed(str(error), usage=isinstance(error, UsageError)))
         return
@@ -77,15 +66,16 @@ def main(pipe: Connection) -> None:
         pipe.send(Failed(f"a worker cannot start: {type(error).__name__}: {error}", usage=False))
         return
     try:
-        pipe.send(Ready(prepared))
-        _serve(pipe, config, cache)
+        pipe.send(Ready(runner.prepared))
+        _serve(pipe, config, runner)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         log.info("the engine is gone")
     finally:
-        cache.close()
+        runner.close()
 
 
-def _serve(pipe: Connection, config: WorkerConfig, cache: EnvCache) -> None:
+def _serve(pipe: Connection, config: WorkerConfig, runner: JobRunner) -> None:
+    policy = PolicyProxy(pipe)
     logs_to = config.log_file()
     while True:
         message = pipe.recv()
@@ -96,21 +86,8 @@ def _serve(pipe: Connection, config: WorkerConfig, cache: EnvCache) -> None:
         if config.log_file(job.arm) != logs_to:
             logs_to = config.log_file(job.arm)
             _print_to(logs_to)
-        result = _run(pipe, config.arms[job.arm], job, cache)
-        pipe.send(Done(result, _peak_memory_mib() + cache.peak_memory_mib(), cache.places))
-
-
-def _run(pipe: Connection, arm: ArmConfig, job: Job, cache: EnvCache) -> EpisodeResult:
-    try:
-        env = cache.get(job.place)
-    except Exception as error:
-        log.exception("cannot build the environment of %s", job.episode.key)
-        return EpisodeResult(job.episode, "error", error_kind="environment", error=f"{type(error).__name__}: {error}")
-    protocol = arm.suite.protocol
-    if protocol.disturbance is not None:
-        env = DisturbedEnv(env, protocol.disturbance)
-    observers = [make() for make in arm.observers]
-    return run_episode(env, PolicyProxy(arm.policy_spec, pipe), job.episode, protocol, observers)
+        result = runner.run(job, policy)
+        pipe.send(Done(result, runner.peak_memory_mib(), runner.places))
 
 
 def _print_to(file: str) -> None:
@@ -119,10 +96,6 @@ def _print_to(file: str) -> None:
     with contextlib.suppress(OSError), open(file, "ab") as log_file:
         os.dup2(log_file.fileno(), 1)
         os.dup2(log_file.fileno(), 2)
-
-
-def _peak_memory_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _die_with_parent() -> None:

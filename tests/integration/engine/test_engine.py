@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import PolicyContractError, RunAborted, RunFolderError
 from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute

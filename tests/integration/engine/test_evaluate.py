@@ -23,9 +23,10 @@ from mmact_eval.types import EpisodeResult
 class Learner:
     """The toy policy, as strong as its training has made it: weaker ones take smaller steps."""
 
+    spec: PolicySpec = make_policy().spec
+
     def __init__(self, strength: float = 1.0) -> None:
         self._inner = make_policy()
-        self.spec: PolicySpec = self._inner.spec
         self.strength = strength
         self.closed = 0
 

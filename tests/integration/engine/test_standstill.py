@@ -89,7 +89,7 @@ def test_an_environment_is_not_late_for_the_time_in_which_it_could_not_run(tmp_p
 _WATCHED = """
 import ctypes, sys, time
 from pathlib import Path
-from mmact_eval.engine import hard_deadline
+from mmact_eval.engine.limits import hard_deadline
 
 hard_deadline._SLACK = 0.0
 with hard_deadline.HardDeadline(3.0):

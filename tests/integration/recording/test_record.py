@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import RunAborted, RunFolderError, UsageError
 from mmact_eval.recording.lead_in import LeadIn
 from mmact_eval.recording.record import RecordOptions, RecordOutcome, record

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("pyarrow")
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.observers.artifacts import FolderArtifacts
 from mmact_eval.protocols import Needs
 from mmact_eval.recording.assemble import assemble
 from mmact_eval.recording.layout import Layout
@@ -43,7 +44,9 @@ def test_a_noisy_demonstration_is_recorded_and_reproduced(tmp_path: Path, monkey
     layout = Layout.of(spec)
     episode = Episode(suite.name, task.name, 0, 0)
     policy = Perturbed(registry.make_policy("expert", {}, spec).policy, suite.protocol, noise=0.05, random_start=8)
-    result = run_episode(env, policy, episode, suite.protocol, [DemonstrationRecorder(tmp_path, "staged", layout)])
+    result = run_episode(
+        env, policy, episode, suite.protocol, [DemonstrationRecorder(FolderArtifacts(tmp_path), "staged", layout)]
+    )
     assert result.outcome == "success"
     staged = read(tmp_path / result.artifacts["demonstration"])
     assert staged.frames == result.steps - 8

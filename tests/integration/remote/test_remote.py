@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import PolicyFailure, RunAborted, RunFolderError, UsageError
 from mmact_eval.policies.remote.openpi import client as openpi
 from mmact_eval.policies.remote.vla_eval import client as vla_eval

@@ -10,7 +10,7 @@ import pytest
 from browser import Browser, find_chromium
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.reports.html import page as html
 from mmact_eval.results.reporting import read_report
 from mmact_eval.runs.runner import RunRequest, execute

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
 from mmact_eval.reports.html.page import render as as_html
 from mmact_eval.reports.json import record

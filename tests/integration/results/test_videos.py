@@ -15,6 +15,7 @@ import pytest
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunAborted, UsageError
+from mmact_eval.observers.artifacts import FolderArtifacts
 from mmact_eval.observers.video import VideoRecorder, wanted
 from mmact_eval.recording.record import RecordOptions, record
 from mmact_eval.results.reporting import read_report
@@ -152,4 +153,6 @@ def test_the_recorder_agrees_on_what_is_wanted(tmp_path: Path) -> None:
     results = run(tmp_path / "run").results
     assert [wanted("all", result) for result in results] == [True] * 6
     assert [wanted("failures", result) for result in results] == [result.outcome != "success" for result in results]
-    assert not any(wanted("none", result) or VideoRecorder(tmp_path, "all").on_end(result) for result in results)
+    assert not any(
+        wanted("none", result) or VideoRecorder(FolderArtifacts(tmp_path), "all").on_end(result) for result in results
+    )

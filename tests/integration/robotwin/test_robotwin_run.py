@@ -13,7 +13,7 @@ import pytest
 from robotwin_ready import TASK, suite_with_seeds, what_is_missing
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.local.engine import EngineOptions
+from mmact_eval.engine.options import EngineOptions
 from mmact_eval.runs.reading import read_episodes, read_sessions
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.types import EpisodeResult

@@ -9,7 +9,8 @@ import pytest
 
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.arms import EngineArm, worlds_of
+from mmact_eval.engine.arms import EngineArm
+from mmact_eval.engine.running import worlds_of
 from mmact_eval.runs.progress import Progress
 from mmact_eval.runs.runner import RunRequest, same_policy
 from mmact_eval.types import Episode, EpisodeResult

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmact_eval.engine.scheduler import Job, JobQueue, Place, TaskQueue, rounds_of
+from mmact_eval.engine.jobs import Job, Place
+from mmact_eval.engine.scheduler import JobQueue, TaskQueue, rounds_of
 from mmact_eval.types import Episode
 
 

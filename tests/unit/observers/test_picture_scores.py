@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mmact_eval.observers.artifacts import FolderArtifacts
 from mmact_eval.observers.picture_scores import fitted, psnr, ssim
 from mmact_eval.observers.transcript import TranscriptRecorder
 from mmact_eval.observers.video import VideoRecorder
@@ -74,7 +75,7 @@ def said(folder: Path, made: dict[str, str]) -> dict[str, Any]:
 def test_a_picture_is_scored_against_the_frame_it_predicts(tmp_path: Path) -> None:
     reached = np.clip(IMAGE.astype(int) + 10, 0, 255).astype(np.uint8)
     extras = {"image_of": {"camera": "top", "steps": 8}}
-    entry = said(tmp_path, play(TranscriptRecorder(tmp_path), extras, [IMAGE, reached, IMAGE]))
+    entry = said(tmp_path, play(TranscriptRecorder(FolderArtifacts(tmp_path)), extras, [IMAGE, reached, IMAGE]))
     assert entry["psnr"] == pytest.approx(psnr(IMAGE, reached), abs=1e-3)
     assert entry["ssim"] == pytest.approx(ssim(IMAGE, reached), abs=1e-4)
     np.testing.assert_array_equal(iio.imread(tmp_path / entry["reached"]), reached)
@@ -82,7 +83,7 @@ def test_a_picture_is_scored_against_the_frame_it_predicts(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("predicts", [{"camera": "top", "steps": 6}, {"camera": "side", "steps": 4}, "top", None])
 def test_a_frame_that_nobody_saw_gives_no_score(tmp_path: Path, predicts: Any) -> None:
-    entry = said(tmp_path, play(TranscriptRecorder(tmp_path), {"image_of": predicts}, [IMAGE, IMAGE]))
+    entry = said(tmp_path, play(TranscriptRecorder(FolderArtifacts(tmp_path)), {"image_of": predicts}, [IMAGE, IMAGE]))
     assert "image" in entry
     assert not {"psnr", "ssim", "reached"} & set(entry)
 
@@ -99,7 +100,7 @@ class Camera:
 
 
 def test_the_video_shows_what_was_said_beside_what_happened(tmp_path: Path) -> None:
-    made = play(VideoRecorder(tmp_path, "all"), {"panel": True}, [IMAGE, IMAGE], Camera())
+    made = play(VideoRecorder(FolderArtifacts(tmp_path), "all"), {"panel": True}, [IMAGE, IMAGE], Camera())
     frames = iio.imread(tmp_path / made["video"])
     assert frames.shape[1:] == (64, 128, 3)
     assert frames[0, :, :64].max() < 30
@@ -107,7 +108,7 @@ def test_the_video_shows_what_was_said_beside_what_happened(tmp_path: Path) -> N
 
 
 def test_a_policy_that_does_not_ask_for_it_gets_no_panel(tmp_path: Path) -> None:
-    made = play(VideoRecorder(tmp_path, "all"), {}, [IMAGE], Camera())
+    made = play(VideoRecorder(FolderArtifacts(tmp_path), "all"), {}, [IMAGE], Camera())
     assert iio.imread(tmp_path / made["video"]).shape[1:] == (64, 64, 3)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import imageio.v2 as imageio
 import numpy as np
 
+from mmact_eval.observers.artifacts import FolderArtifacts
 from mmact_eval.observers.transcript import TranscriptRecorder
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
@@ -18,7 +19,7 @@ ENV: Any = None
 
 def play(folder: Path, answers: list[tuple[str | None, bool]]) -> dict[str, str]:
     """Four steps after each answer (text, whether there is an image)."""
-    recorder = TranscriptRecorder(folder)
+    recorder = TranscriptRecorder(FolderArtifacts(folder))
     observation = Observation({}, {}, "go")
     recorder.on_begin(EPISODE, ENV, observation)
     for index, (text, imagines) in enumerate(answers):

@@ -26,6 +26,7 @@ from mmact_eval.suite import Protocol
 from mmact_eval.types import Episode, Observation, PolicyOutput, Query
 
 pytest.importorskip("pyarrow")
+from mmact_eval.observers.artifacts import FolderArtifacts
 from mmact_eval.recording import column_statistics as statistics
 from mmact_eval.recording import dataset, images, staging
 from mmact_eval.recording.assemble import subgoals
@@ -229,7 +230,9 @@ def test_a_frame_holds_what_was_seen_before_its_action(tmp_path: Path, perturbed
     layout = Layout.of(env.interface, "png")
     episode = Episode(suite.name, task.name, 2, 0)
     policy = Perturbed(ToyPolicy(chunk=4), suite.protocol, **perturbed) if perturbed else ToyPolicy(chunk=4)
-    result = run_episode(env, policy, episode, suite.protocol, [DemonstrationRecorder(tmp_path, "staged", layout)])
+    result = run_episode(
+        env, policy, episode, suite.protocol, [DemonstrationRecorder(FolderArtifacts(tmp_path), "staged", layout)]
+    )
     assert result.outcome == "success"
     staged = staging.read(tmp_path / result.artifacts["demonstration"])
     rows = staged.rows().to_pydict()
@@ -283,7 +286,7 @@ def test_only_every_kth_frame_is_drawn_and_the_others_repeat_it(tmp_path: Path) 
         drawn.clear()
         root = tmp_path / str(every)
         layout = Layout.of(env.interface, "png", every)
-        watcher = DemonstrationRecorder(root, "staged", layout)
+        watcher = DemonstrationRecorder(FolderArtifacts(root), "staged", layout)
         result = run_episode(Watched(), ToyPolicy(chunk=4), episode, suite.protocol, [watcher])
         rows[every] = staging.read(root / result.artifacts["demonstration"]).rows().to_pydict()
         assert len(drawn) == 2 * -(-result.steps // every)
@@ -301,7 +304,7 @@ def test_failures_leave_nothing(tmp_path: Path) -> None:
     suite = load_suite("toy", ["protocol.max_steps=2"])
     task = plugin.tasks(suite)[1]
     env = plugin.make(suite, task, Needs(("top", "side"), True))
-    recorder = DemonstrationRecorder(tmp_path, "staged", Layout.of(env.interface))
+    recorder = DemonstrationRecorder(FolderArtifacts(tmp_path), "staged", Layout.of(env.interface))
     result = run_episode(env, ToyPolicy(), Episode(suite.name, task.name, 0, 0), suite.protocol, [recorder])
     assert result.outcome == "failure"
     assert not list(tmp_path.iterdir())

@@ -12,8 +12,7 @@ import pytest
 from manifests import summarize
 
 from mmact_eval.config.suite_file import load_suite
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.local.messages import Answer
+from mmact_eval.engine.batcher import Answer, PolicyBatcher
 from mmact_eval.envs.toy import plugin
 from mmact_eval.errors import PolicyContractError
 from mmact_eval.protocols import Needs, Policy

@@ -11,8 +11,7 @@ import probe_world as world
 import pytest
 from numpy.typing import NDArray
 
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.local.messages import Answer
+from mmact_eval.engine.batcher import Answer, PolicyBatcher
 from mmact_eval.probe.asking import Asker
 from mmact_eval.protocols import Env
 from mmact_eval.rollout import run_episode

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.local.messages import Answer
+from mmact_eval.engine.batcher import Answer, PolicyBatcher
 from mmact_eval.errors import PolicyContractError, PolicyFailure, SomeQueriesFailed
 from mmact_eval.protocols import Policy
 from mmact_eval.recording.perturbed import Perturbed

@@ -43,6 +43,7 @@ def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a data set: `starts` demonstrations of each task."""
     from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.libero.spec import env_spec
+    from mmact_eval.observers.artifacts import FolderArtifacts
     from mmact_eval.recording import staging
     from mmact_eval.recording.assemble import assemble
     from mmact_eval.recording.layout import Frame, Layout
@@ -73,8 +74,9 @@ def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                         )
                     )
                 result = EpisodeResult(Episode("libero-object", f"task{task}", start, 0), "success", final_hash="f")
-                place = staging.stage(folder / "staged", layout, result, words, frames, [])
-                staged.append(staging.read(folder / "staged" / place))
+                name = f"staged/{result.episode.file_stem}"
+                staging.stage(FolderArtifacts(folder), name, layout, result, words, frames, [])
+                staged.append(staging.read(folder / name))
         assemble(folder, layout, staged, {"fingerprint": {"suite": "libero-object"}})
         return folder
 

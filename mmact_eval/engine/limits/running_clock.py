@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from mmact_eval.engine.watching_thread import start_watching
+from mmact_eval.engine.limits.watching_thread import start_watching
 
 _TICK = 0.5
 """Seconds between two looks of the thread; what a standstill counts as."""

@@ -9,8 +9,8 @@ import sys
 import threading
 from types import TracebackType
 
-from mmact_eval.engine.running_clock import running_seconds
-from mmact_eval.engine.watching_thread import start_watching
+from mmact_eval.engine.limits.running_clock import running_seconds
+from mmact_eval.engine.limits.watching_thread import start_watching
 
 _SLACK = 60.0
 _EVERY = 1.0

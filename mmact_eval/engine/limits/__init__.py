@@ -1,0 +1,1 @@
+"""What ends those who hang, and not those who were not allowed to run."""
