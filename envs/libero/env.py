@@ -139,7 +139,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         return self._observe(), reward, success, truncated, {"steps": executed, "success": success}
 
     def disturb(self, rng: np.random.Generator, metres: float) -> str:
-        """Displace the first movable object that the goal names. See `mmact_eval.protocols.Env`."""
+        """Displace the first movable object that the goal names. See `mmact_eval.optional.Disturbs`."""
         from mmact_eval.envs.libero.displacement import displace_goal_object
 
         self._last_look.before_the_scene_changes()

@@ -91,7 +91,7 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
         return self._observe(), float(success), success, truncated, {"steps": done, "success": success}
 
     def disturb(self, rng: np.random.Generator, metres: float) -> str:
-        """Displace the target; it stays within the square. See `mmact_eval.protocols.Env`."""
+        """Displace the target; it stays within the square. See `mmact_eval.optional.Disturbs`."""
         angle = rng.uniform(0.0, 2.0 * np.pi)
         moved = self._scene.target + metres * np.array([np.cos(angle), np.sin(angle)])
         self._scene = replace(self._scene, target=np.clip(moved, -1.0, 1.0))

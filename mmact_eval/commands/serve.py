@@ -104,11 +104,12 @@ def _made_of(made: MadePolicy) -> dict[str, dict[str, str]]:
 
     An argument that names a file or folder counts by its content: on another machine it may lie elsewhere.
     """
+    from mmact_eval.optional import PinsArguments
     from mmact_eval.policy_output import json_data
     from mmact_eval.runs import fingerprint as provenance
 
     by_content = {key.partition(".")[0].partition("[")[0] for key in made.paths}
-    by_content |= set(getattr(made.policy, "pinned_args", ()))
+    by_content |= set(made.policy.pinned_args if isinstance(made.policy, PinsArguments) else ())
     args = {key: json_data(value) for key, value in made.args.items() if key not in by_content}
     hashed = {key: provenance.digest({key: value}) for key, value in args.items()}
     return {"code": dict(made.code), "paths": dict(made.paths), "args": hashed}

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 
 from mmact_eval.engine.local.messages import Building, Built, World
 from mmact_eval.engine.scheduler import Place
+from mmact_eval.optional import MeasuresMemory
 from mmact_eval.protocols import Env, EnvPlugin
 
 
@@ -53,8 +54,7 @@ class EnvCache:
 
     def peak_memory_mib(self) -> float:
         """The most memory that processes of the open environments have had, where simulators run in their own."""
-        asked = [getattr(env, "peak_memory_mib", None) for env in self._envs.values()]
-        return sum(float(ask()) for ask in asked if ask is not None)
+        return sum(float(env.peak_memory_mib()) for env in self._envs.values() if isinstance(env, MeasuresMemory))
 
     def close(self) -> None:
         """Close them all; one that fails to does not keep the others open."""

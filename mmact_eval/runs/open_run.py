@@ -18,6 +18,7 @@ from mmact_eval.machine.renderers import Renderers
 from mmact_eval.observers import video
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.transcript import TranscriptRecorder
+from mmact_eval.optional import BringsObservers, NamesPermissions, RemarksOnResults, WeighsDifferences
 from mmact_eval.policy_output import json_data
 from mmact_eval.protocols import EnvPlugin, Observer, Policy
 from mmact_eval.runs import fingerprint as provenance
@@ -75,7 +76,7 @@ class OpenRun:
         self._made = made
         self._policy = policy
         self._reference = reference
-        suite = provenance.binding(request.suite, getattr(plugin, "permissions", ()))
+        suite = provenance.binding(request.suite, plugin.permissions if isinstance(plugin, NamesPermissions) else ())
         asked = provenance.fingerprint(
             suite, policy.spec, made, request.seed, {**plugin.versions(), **facts}, env_spec.physics
         ) | dict(request.extension.settings)
@@ -84,7 +85,8 @@ class OpenRun:
         in_suite = len(suite_tasks(plugin, request.suite))
         self._scope = {"tasks": tasks, "tasks_in_suite": in_suite, "episodes_planned": len(planned)}
         manifest = {**_manifest(request, env_spec, policy, asked), **self._scope}
-        self._manifest = store.open_manifest(manifest, getattr(policy, "weigh", all_count))
+        weigh = policy.weigh if isinstance(policy, WeighsDifferences) else all_count
+        self._manifest = store.open_manifest(manifest, weigh)
         found = store.open_episodes()
         self._done = {e: result for e, result in found.items() if not _lacks(request.extension, store, result)}
         self._pending = pending_episodes(request, planned, self._done, store.path)
@@ -154,7 +156,7 @@ class OpenRun:
         missing, told = self._films.missing(results)
         if missing:
             store.warnings.append(told)
-        remarks = tuple(self._policy.remarks(results)) if hasattr(self._policy, "remarks") else ()
+        remarks = tuple(self._policy.remarks(results)) if isinstance(self._policy, RemarksOnResults) else ()
         return RunOutcome(
             store.path, self._manifest, results, self.planned, report, tuple(store.warnings), remarks, missing
         )
@@ -162,7 +164,9 @@ class OpenRun:
     def _observers(self) -> list[Callable[[], Observer]]:
         request, folder = self._request, self._store.path.absolute()
         observers: list[Callable[[], Observer]] = [functools.partial(TranscriptRecorder, folder, self._reference)]
-        observers += [*request.extension.observers, *getattr(self._policy, "observers", ())]
+        observers += request.extension.observers
+        if isinstance(self._policy, BringsObservers):
+            observers += self._policy.observers
         if request.suite.protocol.disturbance is not None:
             observers.append(functools.partial(disturbance.DisturbanceRecorder, folder))
         observers = self._films.spared(observers)
