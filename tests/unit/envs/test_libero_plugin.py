@@ -36,7 +36,7 @@ def test_listing_tasks_loads_no_simulator() -> None:
     script = (
         "import sys\n"
         "from mmact_eval.envs.libero import plugin, gym_ids\n"
-        "from mmact_eval.suite import load_suite\n"
+        "from mmact_eval.config.suite_file import load_suite\n"
         "gym_ids.register()\n"
         "plugin.tasks(load_suite('libero-object')); plugin.spec(load_suite('libero-object')); plugin.versions()\n"
         "print([name for name in ('robosuite', 'mujoco', 'torch', 'OpenGL') if name in sys.modules])"

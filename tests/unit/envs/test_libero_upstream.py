@@ -125,7 +125,7 @@ def test_a_configuration_of_another_copy_changes_no_task(tmp_path: Path, text: s
     (folder / "config.yaml").write_text(text.format(tmp_path))
     script = (
         "from mmact_eval.envs.libero import catalog\n"
-        "from mmact_eval.suite import load_suite\n"
+        "from mmact_eval.config.suite_file import load_suite\n"
         "task = catalog.benchmark_tasks('libero_object')[0]\n"
         "print(task.bddl_file, len(task.init_states()), catalog.files_digest(load_suite('libero-object')))"
     )

@@ -350,7 +350,7 @@ def test_listing_tasks_loads_no_simulator() -> None:
     script = (
         "import sys\n"
         "from mmact_eval.envs.robotwin import plugin\n"
-        "from mmact_eval.suite import load_suite\n"
+        "from mmact_eval.config.suite_file import load_suite\n"
         "plugin.tasks(load_suite('robotwin-smoke')); plugin.spec(load_suite('robotwin-smoke')); plugin.versions()\n"
         "print([name for name in ('sapien', 'mplib', 'torch', 'gymnasium') if name in sys.modules])"
     )
