@@ -18,9 +18,8 @@ def test_robotwin_keeps_its_promises(tmp_path: Path) -> None:
     actions = np.zeros((3, 14), np.float32)
     actions += 0.1 * np.sin(np.linspace(0.1, 1.0, 3, dtype=np.float32))[:, None]
     actions[:, [6, 13]] = 1.0
-    report = check_env_plugin(
-        plugin, suite_with_seeds(tmp_path / "seeds.json"), actions=actions, privileged=False, gymnasium=False
-    )
+    suite = suite_with_seeds(tmp_path / "seeds.json", "protocol.cameras=[head_camera]")
+    report = check_env_plugin(plugin, suite, actions=actions, privileged=False, gymnasium=False)
     skipped = {finding.name: finding.happened for finding in report.findings if finding.status == "skipped"}
     assert skipped == {
         "disturb": "its spec does not say `disturbable`",
