@@ -30,11 +30,12 @@ _COMMANDS = {
     "published": "List what others report, with sources.",
     "list": "List suites, studies, tasks, policies, environments and reports.",
     "verify": "Prove that an environment equals its upstream loop, bit for bit.",
+    "check": "Try whether an environment or a policy keeps what the protocols promise.",
     "doctor": "Check what works on this machine and say what to do.",
     "setup": "Bring what an environment needs and pip cannot install.",
 }
 
-_FOLDERS = dict.fromkeys(("probe", "recheck", "verify", "doctor"), "checks.")
+_FOLDERS = dict.fromkeys(("probe", "recheck", "verify", "check", "doctor"), "checks.")
 
 _CANNOT_HOLD = (errno.ENOSPC, errno.EDQUOT)
 """A full disk, wherever it is met: the log that the output goes to may lie on it."""

@@ -26,20 +26,11 @@ class Policy(Protocol):
 
     A policy may keep state per episode (key: `Query.episode`), never across episodes, and draws randomness only
     from `Query.rng` or a seed derived from it. One policy may serve several arms of a study, whose suites differ in
-    what it does not hear of; an episode is never under way in two of them at once, and `reset` comes between. Optional
-    attributes, asked for once a run (of each arm):
+    what it does not hear of; an episode is never under way in two of them at once, and `reset` comes between.
 
-    - ``covers(suite, episodes)``: those of the planned episodes that the policy can act in; the run is restricted to
-      them. May raise a UsageError that says why it fits none.
-    - ``observers``: picklable factories of `Observer`s, called once an episode in the workers.
-    - ``remarks(results)``: lines to print below the table, from the results of all planned episodes.
-    - ``transport_args``: names of arguments that change no result (addresses) and do not bind a run folder.
-    - ``pinned_args``: names of arguments that name files whose content the spec states by itself, in `checkpoint` or
-      `config`; of other arguments that name a file or a folder, the content is hashed for the fingerprint.
-    - ``weigh(differences)``: told how the fingerprint of a folder that is to be continued differs (lines such as
-      ``policy.config.metadata.pid: 12 → 345``), returns those that count, and what the user can do about them ("").
-    - ``pictures(observation)``: name → (H, W, 3) uint8, the images that a server gets; for `mmact-eval probe`.
-    - ``close()``: called at the end.
+    More that a policy may offer is in `mmact_eval.optional` (`CoversEpisodes`, `BringsObservers`, `RemarksOnResults`,
+    `NamesTransport`, `PinsArguments`, `WeighsDifferences`, `ShowsPictures`, `Closes`);
+    `mmact_eval.conformance.check_policy` tries whether it keeps what is promised here.
     """
 
     spec: PolicySpec
@@ -62,15 +53,10 @@ class Policy(Protocol):
 class Env(Protocol):
     """A simulator task that can be reset to a given episode and executes whole chunks.
 
-    The environments of the package are `gymnasium.Env`s too and pass `check_env`; the engine needs only these. One
-    that runs its simulator in a process of its own may offer ``peak_memory_mib()``, that process's memory.
-
-    One that can tell when a scene is not what it should be (objects in the air, say) may offer ``scene_remarks() ->
-    tuple[str, ...]``, asked for once after `begin`; they are recorded with the episode and counted in every table.
-
-    One that says ``disturbable`` in its `EnvSpec` has one more method, for protocols with a disturbance:
-    ``disturb(rng, metres) -> str`` displaces the object that the task is about by so much, in a horizontal direction
-    drawn from `rng`, and says in words what it did; "" if nothing could be displaced, which must leave the scene alone.
+    The environments of the package are `gymnasium.Env`s too and pass `check_env`; the engine needs only these.
+    More that one may offer is in `mmact_eval.optional`: `RemarksOnScenes`, `MeasuresMemory`, and `Disturbs` for one
+    that says ``disturbable`` in its `EnvSpec`. `mmact_eval.conformance.check_env_plugin` tries whether it keeps what is
+    promised here.
     """
 
     interface: EnvSpec
@@ -107,7 +93,7 @@ class Env(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the simulator."""
+        """Free the simulator; again is harmless. The environment is not used afterwards."""
         ...
 
 
@@ -198,22 +184,9 @@ class SettleRow(Protocol):
 class EnvPlugin(Protocol):
     """An environment family. All methods but `make` must work without importing the simulator.
 
-    A plug-in whose environment follows somebody's evaluation loop can prove it with one more method, which
-    `mmact-eval verify` calls: ``verify(suite, tasks, *, episodes, steps)``, an iterator of `VerifyRow`s. That compares
-    two loops on one physics; ``settle(suite, tasks)``, an iterator of `SettleRow`s, compares it with recordings.
-
-    More that a plug-in may offer:
-
-    - ``prepare_run(suite, episodes, workers, say)``, called once before a run's workers start, to make what the
-      episodes need that are left to do now. Returns a mapping of texts that joins `versions` in the protocol
-      fingerprint; so it may not depend on which episodes these are.
-    - ``setup(say)``, called by `mmact-eval setup NAME`: bring what pip cannot bring; again is harmless.
-    - ``examine(deep)``, an iterator of `Check`s that `mmact-eval doctor` shows. They try things, in
-      fresh processes, and take seconds; minutes if `deep` (``doctor --deep``).
-    - ``permissions``, names of ``env_args`` that permit something and change no result: they do not bind a run folder.
-    - ``reference``, the name of a policy that solves its tasks, whose episodes `mmact-eval probe` shows to others.
-
-    `say` is a function that tells the user a line.
+    More that one may offer is in `mmact_eval.optional`: `PreparesRun`, `SetsUp`, `Examines`, `NamesPermissions`,
+    `NamesReference`, `Verifies`, `Settles`. `mmact_eval.conformance.check_env_plugin` tries whether a plug-in and its
+    environments keep what is promised here.
 
     Attributes:
         name: what suites write in ``env:``.
@@ -270,7 +243,7 @@ class EnvPlugin(Protocol):
 class Observer(Protocol):
     """Watches a rollout without being in it: videos, recordings, progress. May not touch environment or policy.
 
-    One that makes something may say what by an attribute ``artifact``, for messages when that fails.
+    One that makes something may say what (`mmact_eval.optional.NamesArtifact`), for messages when that fails.
 
     Attributes:
         stride: how many environment steps may pass unseen; None if seeing the chunk boundaries is enough.

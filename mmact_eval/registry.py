@@ -23,6 +23,7 @@ from mmact_eval.identity.live_policy import of_object, source_file
 from mmact_eval.identity.loading import is_file, load_file, load_module
 from mmact_eval.identity.made_policy import MadePolicy, with_identity
 from mmact_eval.identity.workspace import Workspace
+from mmact_eval.optional import Closes, Examines, SetsUp
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.specs import EnvSpec
 
@@ -135,20 +136,20 @@ def setup(name: str) -> Callable[[Callable[[str], None]], None]:
     Raises:
         UsageError: unknown name, or there is nothing to set up.
     """
-    found: Callable[[Callable[[str], None]], None] | None = getattr(_load(ENVS, name), "setup", None)
-    if found is None:
+    plugin = _load(ENVS, name)
+    if not isinstance(plugin, SetsUp):
         raise UsageError(f'environment "{name}" needs no set-up beyond pip.')
-    return found
+    return plugin.setup
 
 
 def examinations() -> list[tuple[str, Callable[[bool], Any]]]:
     """Name and `examine` of the environments that can say more about this machine; broken plug-ins are left out."""
-    found = []
+    found: list[tuple[str, Callable[[bool], Any]]] = []
     for name in names(ENVS):
         with contextlib.suppress(Exception):
-            examine = getattr(_load(ENVS, name), "examine", None)
-            if examine is not None:
-                found.append((name, examine))
+            plugin = _load(ENVS, name)
+            if isinstance(plugin, Examines):
+                found.append((name, plugin.examine))
     return found
 
 
@@ -267,10 +268,9 @@ def _made(target: str, found: Any, args: Mapping[str, Any], env_spec: EnvSpec) -
 
 def close_policy(policy: Policy) -> None:
     """Let a policy free what it holds; a failure at this point costs nobody their results."""
-    close = getattr(policy, "close", None)
-    if callable(close):
+    if isinstance(policy, Closes):
         try:
-            close()
+            policy.close()
         except Exception as error:
             log.warning("the policy's close() raised %s: %s", type(error).__name__, error)
 

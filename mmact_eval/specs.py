@@ -86,7 +86,7 @@ class EnvSpec:
             noted in the tables of policies that look at cameras.
         proprioception: the state keys that, one after the other, make up the state vector policies are commonly
             trained on; empty for all of them.
-        disturbable: whether its environments have `disturb` (see `mmact_eval.protocols.Env`).
+        disturbable: whether its environments have `disturb` (see `mmact_eval.optional.Disturbs`).
         physics: which physics it runs in, if benchmarks of it were published in a certain one; part of the fingerprint.
     """
 

@@ -14,10 +14,11 @@ import json
 from importlib import metadata
 from pathlib import Path
 
+from mmact_eval.config.suite_file import list_suites, load_suite
 from mmact_eval.envs.libero import catalog, plugin
 from mmact_eval.envs.libero.checks.reference import UpstreamLoop
 from mmact_eval.envs.libero.checks.settled import SEED, free_objects
-from mmact_eval.suite import Suite, list_suites, load_suite
+from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
 Scene = dict[str, list[float]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,28 +14,22 @@ from mmact_eval.envs.libero.simulation.angles import axis_angle
 from mmact_eval.envs.libero.simulation.seeding import SceneDrawer
 from mmact_eval.envs.libero.simulation.simulation import Simulation
 from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, STATE_LIMITS, env_spec
-from mmact_eval.errors import PolicyContractError, UsageError
+from mmact_eval.errors import UsageError
+from mmact_eval.gym_env import GymEnv
 from mmact_eval.lazy_images import LastLook, LazyImages
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
 
-Obs = dict[str, Any]
 
-
-class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
+class LiberoEnv(GymEnv):
     """One LIBERO task, compiled once and reset softly.
-
-    Two ways to drive it, which may be mixed. The engine's: `begin`, then `step_chunk`. Gymnasium's: `reset` with
-    ``options={"init_state": i}``, then `step`; observations are then nested dictionaries of the same content
-    (``images``, ``state``, ``instruction``).
 
     Actions are (7,) float32 in [-1, 1]: end-effector translation and rotation deltas (×0.05 m, ×0.5 rad) and the
     gripper (−1 opens, +1 closes), at 20 Hz. The reward is 1.0 at success, else 0.0; success terminates.
 
     Attributes:
-        interface: what it offers (cameras, state vectors, action convention).
-        task: its task.
+        interface, task: see `GymEnv`.
         simulation: the simulation behind it.
         scene_state: (nq + nv,) joint positions and velocities right after the last reset, before settling.
     """
@@ -56,17 +49,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         Raises:
             UsageError: `needs` names a camera that the suite's protocol does not offer.
         """
-        self.interface = env_spec(suite)
-        self.task = task
-        self.render_mode = render_mode
-        for camera in needs.cameras:
-            if camera not in self.interface.cameras:
-                raise UsageError(
-                    f'suite {suite.name} offers no camera "{camera}"; add it to protocol.cameras'
-                    f" (it has {', '.join(self.interface.cameras) or 'none'})."
-                )
-        self._suite = suite
-        self._needs = needs
+        super().__init__(suite, task, needs, env_spec(suite), state_limits=STATE_LIMITS, render_mode=render_mode)
         self._init_states = libero_task.init_states()
         self.simulation = Simulation(libero_task.bddl_file)
         self._scenes = SceneDrawer(self.simulation)
@@ -76,11 +59,6 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         self._remarks: tuple[str, ...] = ()
         self._last_look = LastLook()
         self._steps = 0
-        self._seed = 0
-        self.observation_space = self._observation_space()
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.interface.action.dim,), np.float32)
-
-    # The engine's side.
 
     def begin(self, episode: Episode) -> Observation:
         """Put the episode's scene up, settle it and observe it.
@@ -88,8 +66,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         Raises:
             UsageError: the episode belongs to another task, or the task has no such initial state.
         """
-        if (episode.suite, episode.task) != (self._suite.name, self.task.name):
-            raise UsageError(f"{episode.key} was given to the environment of {self._suite.name}/{self.task.name}.")
+        self._require_own(episode)
         if not 0 <= episode.init_state < len(self._init_states):
             raise UsageError(
                 f"{self.task.name} has {len(self._init_states)} initial states; there is no number"
@@ -139,7 +116,7 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         return self._observe(), reward, success, truncated, {"steps": executed, "success": success}
 
     def disturb(self, rng: np.random.Generator, metres: float) -> str:
-        """Displace the first movable object that the goal names. See `mmact_eval.protocols.Env`."""
+        """Displace the first movable object that the goal names. See `mmact_eval.optional.Disturbs`."""
         from mmact_eval.envs.libero.displacement import displace_goal_object
 
         self._last_look.before_the_scene_changes()
@@ -152,27 +129,6 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
     def state_hash(self) -> str:
         """Hash of body poses, time, joint positions and joint velocities now."""
         return self._hash(self.simulation.flat_state())
-
-    # Gymnasium's side.
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """Begin the episode (seed, initial state).
-
-        Args:
-            seed: the run's seed; None keeps the last one (0 at first).
-            options: ``{"init_state": i}``, by default 0.
-        """
-        super().reset(seed=seed)
-        if seed is not None:
-            self._seed = seed
-        init_state = int((options or {}).get("init_state", 0))
-        episode = Episode(self._suite.name, self.task.name, init_state, self._seed)
-        return self._as_dict(self.begin(episode)), {"episode": episode.key, "scene_hash": self._scene_hash}
-
-    def step(self, action: NDArray[np.float32]) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """One action, as a chunk of one; see `step_chunk`."""
-        observation, reward, terminated, truncated, info = self.step_chunk(np.asarray(action)[None])
-        return self._as_dict(observation), reward, terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8]:
         """The (H, W, 3) RGB picture of agentview, upright, as of the last step."""
@@ -206,39 +162,8 @@ class LiberoEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         scene: dict[str, Any] = self._scene_reader.read()
         return scene
 
-    def _checked(self, actions: NDArray[Any]) -> NDArray[np.float64]:
-        chunk = np.asarray(actions)
-        dim = self.interface.action.dim
-        if chunk.ndim != 2 or chunk.shape[1] != dim or len(chunk) == 0:
-            raise PolicyContractError(f"actions have shape {chunk.shape}; LIBERO takes (T, {dim}) with T ≥ 1")
-        # Computed in float64, like the list that openpi's client sends.
-        numbers = chunk.astype(np.float64)
-        if not np.isfinite(numbers).all():
-            raise PolicyContractError("actions hold NaN or infinity")
-        return numbers
-
     def _hash(self, state: NDArray[np.float64]) -> str:
         digest = hashlib.blake2b(digest_size=16)
         for array in (*self.simulation.fixed_poses(), state):
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()
-
-    def _observation_space(self) -> gymnasium.spaces.Dict:
-        box, dictionary = gymnasium.spaces.Box, gymnasium.spaces.Dict
-        words = self.task.instruction
-        images: dict[str, gymnasium.Space[Any]] = {
-            camera: box(0, 255, (*self.interface.cameras[camera], 3), np.uint8) for camera in self._needs.cameras
-        }
-        state: dict[str, gymnasium.Space[Any]] = {
-            key: box(-STATE_LIMITS[key], STATE_LIMITS[key], (spec.dim,), np.float64)
-            for key, spec in self.interface.state.items()
-        }
-        text = gymnasium.spaces.Text(len(words), min_length=len(words), charset=frozenset(words))
-        return dictionary({"images": dictionary(images), "state": dictionary(state), "instruction": text})
-
-    def _as_dict(self, observation: Observation) -> Obs:
-        return {
-            "images": dict(observation.images),
-            "state": dict(observation.state),
-            "instruction": observation.instruction,
-        }

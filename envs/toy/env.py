@@ -7,28 +7,25 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.envs.toy.args import ToyArgs
 from mmact_eval.envs.toy.world import Scene, draw, make_scene, move
 from mmact_eval.errors import UsageError
+from mmact_eval.gym_env import GymEnv
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, Observation
 
-GymObservation = dict[str, Any]
 
-
-class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
+class ToyEnv(GymEnv):
     """A 2-D point reacher.
 
-    The engine uses `begin` and `step_chunk`, other people `reset` and `step`: the same world behind both.
-    Observations of `step` are ``{"images": {camera: (H, W, 3) uint8}, "state": {key: (2,) float64, m}}``.
-    Actions are (2,) float32 in [-1, 1], values outside are clipped. The reward is 1 at success and else 0; an
-    episode terminates at success and is truncated after the protocol's ``max_steps``.
+    The engine uses `begin` and `step_chunk`, other people `reset` and `step`, which `GymEnv` writes: the same world
+    behind both. Actions are (2,) float32 in [-1, 1], values outside are clipped. The reward is 1 at success and else 0;
+    an episode terminates at success and is truncated after the protocol's ``max_steps``.
 
     Attributes:
         renders: how many camera images were drawn for observations; unseen ones must not be.
@@ -37,29 +34,12 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium declares it
 
     def __init__(self, interface: EnvSpec, suite: Suite, task: Task, needs: Needs, args: ToyArgs) -> None:
-        self.interface = interface
-        self.render_mode: str | None = None
+        super().__init__(suite, task, needs, interface, state_limits=2.0)
         self.renders = 0
         self._steps = 0
         self._scene: Scene
-        self._suite, self._protocol, self._task, self._needs, self._args = suite, suite.protocol, task, needs, args
-        missing = [camera for camera in needs.cameras if camera not in interface.cameras]
-        if missing:
-            raise UsageError(f"suite {suite.name} offers no camera {', '.join(missing)}; see protocol.cameras")
-
-        action = interface.action
-        self.action_space = gym.spaces.Box(action.low, action.high, (action.dim,), np.float32)
-        state: dict[str, gym.Space[Any]] = {
-            key: gym.spaces.Box(-2.0, 2.0, (part.dim,), np.float64) for key, part in interface.state.items()
-        }
-        images: dict[str, gym.Space[Any]] = {
-            c: gym.spaces.Box(0, 255, (*interface.cameras[c], 3), np.uint8) for c in needs.cameras
-        }
-        spaces: dict[str, gym.Space[Any]] = {"images": gym.spaces.Dict(images)} if images else {}
-        self.observation_space = gym.spaces.Dict({**spaces, "state": gym.spaces.Dict(state)})
+        self._protocol, self._args = suite.protocol, args
         self._start(Episode(suite.name, task.name, 0, 0))
-
-    # What the engine uses.
 
     def begin(self, episode: Episode) -> Observation:
         """Put the scene up, let it settle, look. See `mmact_eval.protocols.Env`.
@@ -67,9 +47,9 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
         Raises:
             UsageError: the task has no such init state.
         """
-        if not 0 <= episode.init_state < self._task.init_states:
+        if not 0 <= episode.init_state < self.task.init_states:
             raise UsageError(
-                f"{episode.key}: the task has the init states 0 to {self._task.init_states - 1}; ask for fewer episodes"
+                f"{episode.key}: the task has the init states 0 to {self.task.init_states - 1}; ask for fewer episodes"
             )
         self._start(episode)
         for _ in range(self._protocol.settle_steps):
@@ -91,7 +71,7 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
         return self._observe(), float(success), success, truncated, {"steps": done, "success": success}
 
     def disturb(self, rng: np.random.Generator, metres: float) -> str:
-        """Displace the target; it stays within the square. See `mmact_eval.protocols.Env`."""
+        """Displace the target; it stays within the square. See `mmact_eval.optional.Disturbs`."""
         angle = rng.uniform(0.0, 2.0 * np.pi)
         moved = self._scene.target + metres * np.array([np.cos(angle), np.sin(angle)])
         self._scene = replace(self._scene, target=np.clip(moved, -1.0, 1.0))
@@ -114,28 +94,12 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
     def close(self) -> None:
         """Nothing to free."""
 
-    # What Gymnasium adds: the same world behind `reset` and `step`.
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[GymObservation, dict[str, Any]]:
-        """Begin the episode (suite, task, ``options["init_state"]`` or 0, `seed` or a fresh one)."""
-        super().reset(seed=seed)
-        if seed is None:
-            seed = int(self.np_random.integers(2**31))
-        episode = Episode(self._suite.name, self._task.name, int((options or {}).get("init_state", 0)), seed)
-        return self._for_gym(self.begin(episode)), {"episode": episode.key, "instruction": self._task.instruction}
-
-    def step(self, action: NDArray[np.float32]) -> tuple[GymObservation, float, bool, bool, dict[str, Any]]:
-        """A chunk of one action."""
-        observation, reward, terminated, truncated, info = self.step_chunk(np.asarray(action)[np.newaxis])
-        return self._for_gym(observation), reward, terminated, truncated, info
-
-    # The inside.
+    def _unseeded(self) -> int:
+        return int(self.np_random.integers(2**31))
 
     def _start(self, episode: Episode) -> None:
         self._episode = episode
-        self._scene_at_reset: Scene = make_scene(self._task.name, episode.derived_seed("scene"))
+        self._scene_at_reset: Scene = make_scene(self.task.name, episode.derived_seed("scene"))
         self._scene = self._scene_at_reset
         self._position = self._scene.start.copy()
         self._steps = 0
@@ -159,11 +123,7 @@ class ToyEnv(gym.Env[GymObservation, NDArray[np.float32]]):
             self.renders += 1
         state = {"position": self._position.copy(), "target": self._scene.target.copy()}
         privileged = {"gap": self._scene.gap} if self._needs.privileged else None
-        return Observation(images, state, self._task.instruction, privileged)
-
-    def _for_gym(self, observation: Observation) -> GymObservation:
-        images = {"images": dict(observation.images)} if observation.images else {}
-        return {**images, "state": dict(observation.state)}
+        return Observation(images, state, self.task.instruction, privileged)
 
 
 def _digest(*arrays: NDArray[np.float64]) -> str:

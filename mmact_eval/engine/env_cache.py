@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from mmact_eval.engine.jobs import Place, World
+from mmact_eval.optional import MeasuresMemory
 from mmact_eval.protocols import Env, EnvPlugin
 
 
@@ -51,8 +52,7 @@ class EnvCache:
 
     def peak_memory_mib(self) -> float:
         """The most memory that processes of the open environments have had, where simulators run in their own."""
-        asked = [getattr(env, "peak_memory_mib", None) for env in self._envs.values()]
-        return sum(float(ask()) for ask in asked if ask is not None)
+        return sum(float(env.peak_memory_mib()) for env in self._envs.values() if isinstance(env, MeasuresMemory))
 
     def close(self) -> None:
         """Close them all; one that fails to does not keep the others open."""

@@ -14,6 +14,7 @@ from mmact_eval.identity.named_paths import named_paths
 from mmact_eval.identity.policy_files import PolicyFiles
 from mmact_eval.identity.workspace import Workspace
 from mmact_eval.machine import host
+from mmact_eval.optional import NamesTransport, PinsArguments
 from mmact_eval.protocols import Policy
 from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query
@@ -116,8 +117,8 @@ def with_identity(
     Raises:
         UsageError: a file of its cannot be read.
     """
-    by_address: Collection[str] = getattr(policy, "transport_args", ())
-    by_itself: Collection[str] = getattr(policy, "pinned_args", ())
+    by_address = policy.transport_args if isinstance(policy, NamesTransport) else ()
+    by_itself = policy.pinned_args if isinstance(policy, PinsArguments) else ()
     given = {key: value for key, value in args.items() if key not in by_address}
     users = file is not None or bool(workspace.modules)
     named = dict(named_paths({key: value for key, value in given.items() if key not in by_itself}))

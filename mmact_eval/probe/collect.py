@@ -15,6 +15,7 @@ from mmact_eval import registry
 from mmact_eval.errors import UsageError
 from mmact_eval.machine import host, user_folders
 from mmact_eval.observers.artifacts import Artifacts
+from mmact_eval.optional import NamesReference
 from mmact_eval.probe import reference
 from mmact_eval.probe.reference import HORIZON, SHORTEST, Frame, Reference
 from mmact_eval.protocols import Env
@@ -115,7 +116,7 @@ def collect(request: RunRequest, env_spec: EnvSpec, expert: str, frames: int, sa
         RunAborted, RunFolderError: as of any run.
     """
     plugin = registry.env_plugin(request.suite.env)
-    expert = expert or getattr(plugin, "reference", "")
+    expert = expert or (plugin.reference if isinstance(plugin, NamesReference) else "")
     if not expert:
         raise UsageError(
             f"environment {env_spec.name} names no policy that solves its tasks; say one with --reference, or give "

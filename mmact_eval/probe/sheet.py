@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.optional import ShowsPictures
 from mmact_eval.probe.reference import PHASES, Frame
 
 _SIDE, _GAP, _LABEL = 192, 8, 20
@@ -62,8 +63,7 @@ def _has(frames: Sequence[Frame], phase: str) -> bool:
 
 
 def _sent(policy: Any, frame: Frame) -> Mapping[str, NDArray[np.uint8]]:
-    pictures = getattr(policy, "pictures", None)
-    found: Mapping[str, NDArray[np.uint8]] = pictures(frame.observation.copied()) if callable(pictures) else {}
+    found = policy.pictures(frame.observation.copied()) if isinstance(policy, ShowsPictures) else {}
     return {f"{name} (sent)": picture for name, picture in found.items()}
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmact_eval.errors import EnvironmentFailure, MmactEvalError, PolicyContractError, PolicyFailure
+from mmact_eval.optional import NamesArtifact, RemarksOnScenes
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Env, Observer, Policy
 from mmact_eval.rollout import policy_calls
@@ -120,7 +121,7 @@ def run_episode(
         with _blame("environment", episode):
             observation = env.begin(episode)
             scene_hash = env.scene_hash()
-            remarks = tuple(getattr(env, "scene_remarks", tuple)())
+            remarks = tuple(env.scene_remarks()) if isinstance(env, RemarksOnScenes) else ()
             for observer in observers:
                 observer.on_begin(episode, env, observation)
         env_seconds += time.perf_counter() - tick
@@ -197,7 +198,7 @@ def _with_artifacts(result: EpisodeResult, observers: Sequence[Observer]) -> Epi
             made: Mapping[str, str] = observer.on_end(result)
         except Exception as failure:
             log.exception("observer %s failed at the end of %s", type(observer).__name__, result.episode.key)
-            kind = getattr(observer, "artifact", type(observer).__name__)
+            kind = observer.artifact if isinstance(observer, NamesArtifact) else type(observer).__name__
             why = str(failure) if isinstance(failure, MmactEvalError) else f"{type(failure).__name__}: {failure}"
             made = {f"{kind}_error": why}
         artifacts.update(made)

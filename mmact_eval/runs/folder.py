@@ -29,7 +29,7 @@ from mmact_eval.runs.reading import read_episodes, read_manifest
 from mmact_eval.types import Episode, EpisodeResult
 
 Weigh = Callable[[Sequence[str]], tuple[Sequence[str], str]]
-"""Which differences between two fingerprints count, and advice about them; see `mmact_eval.protocols.Policy`."""
+"""Which differences between two fingerprints count, and advice about them; see `optional.WeighsDifferences`."""
 
 
 def all_count(differences: Sequence[str]) -> tuple[Sequence[str], str]:

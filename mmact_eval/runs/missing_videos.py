@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.observers.artifacts import Artifacts, ObserverFactory
 from mmact_eval.observers.video import ARTIFACT, VideoMode, wanted
+from mmact_eval.optional import NamesArtifact
 from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
@@ -124,7 +125,7 @@ class _NotAgain:
         self._inner = make(artifacts)
         self._again = again
         self._watches = True
-        self.artifact = getattr(self._inner, "artifact", type(self._inner).__name__)
+        self.artifact = self._inner.artifact if isinstance(self._inner, NamesArtifact) else type(self._inner).__name__
         self.stride = self._inner.stride
 
     def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:

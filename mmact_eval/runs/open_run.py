@@ -15,6 +15,7 @@ from mmact_eval.observers.artifacts import ObserverFactory, watching_alone
 from mmact_eval.observers.disturbances import DisturbanceRecorder
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.transcript import TranscriptRecorder
+from mmact_eval.optional import BringsObservers, NamesPermissions, RemarksOnResults, WeighsDifferences
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.earlier_starts import check_files_read, done_before, without_outputs
@@ -74,7 +75,7 @@ class OpenRun:
         self._request = request
         self._policy = policy
         self._reference = reference
-        suite = provenance.binding(request.suite, getattr(plugin, "permissions", ()))
+        suite = provenance.binding(request.suite, plugin.permissions if isinstance(plugin, NamesPermissions) else ())
         versions = {**plugin.versions(), **facts}
         asked = provenance.fingerprint(suite, policy.spec, made, request.seed, versions, env_spec.physics)
         asked = without_outputs({**asked, **request.extension.settings}, store.path)
@@ -84,7 +85,8 @@ class OpenRun:
             "episodes_planned": len(planned),
         }
         manifest = Manifest.of(request.suite, env_spec, policy.spec, made, asked, **scope)
-        self._manifest = store.open_manifest(manifest, getattr(policy, "weigh", all_count))
+        weigh = policy.weigh if isinstance(policy, WeighsDifferences) else all_count
+        self._manifest = store.open_manifest(manifest, weigh)
         found = store.open_episodes()
         self._done = request.extension.kept(store.path, found)
         self._pending = pending
@@ -159,7 +161,7 @@ class OpenRun:
         missing, told = self._films.missing(results)
         if missing:
             store.warnings.append(told)
-        remarks = tuple(self._policy.remarks(results)) if hasattr(self._policy, "remarks") else ()
+        remarks = tuple(self._policy.remarks(results)) if isinstance(self._policy, RemarksOnResults) else ()
         return RunOutcome(
             store.path, self._manifest, results, self.planned, report, tuple(store.warnings), remarks, missing
         )
@@ -168,7 +170,8 @@ class OpenRun:
         request = self._request
         observers: list[ObserverFactory] = [functools.partial(TranscriptRecorder, reference=self._reference)]
         observers += request.extension.observers
-        observers += [functools.partial(watching_alone, make) for make in getattr(self._policy, "observers", ())]
+        if isinstance(self._policy, BringsObservers):
+            observers += [functools.partial(watching_alone, make) for make in self._policy.observers]
         if request.suite.protocol.disturbance is not None:
             observers.append(DisturbanceRecorder)
         observers = self._films.spared(observers)

@@ -17,6 +17,7 @@ from mmact_eval.errors import MmactEvalError, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
+from mmact_eval.optional import CoversEpisodes, PreparesRun
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.runs.episodes import pending_episodes, plan_episodes, select_tasks, suite_tasks
@@ -198,15 +199,14 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
 
 
 def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episode]:
-    """The planned episodes that the policy can act in (see `Policy`).
+    """The planned episodes that the policy can act in.
 
     Raises:
         UsageError: there are none.
     """
-    covers = getattr(policy, "covers", None)
-    if not callable(covers):
+    if not isinstance(policy, CoversEpisodes):
         return planned
-    able = set(covers(suite, planned))
+    able = set(policy.covers(suite, planned))
     covered = [episode for episode in planned if episode in able]
     if not covered:
         raise UsageError(f"policy {policy.spec.name} can act in none of the {len(planned)} episodes asked for.")
@@ -214,11 +214,9 @@ def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episo
 
 
 def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episode]) -> Mapping[str, str]:
-    """Let an environment that wants to get ready do so for the episodes that are left; see `protocols.EnvPlugin`."""
-    prepare = getattr(plugin, "prepare_run", None)
-    if prepare is None:
+    """Let an environment that wants to get ready do so for the episodes that are left."""
+    if not isinstance(plugin, PreparesRun):
         return {}
-    facts: Mapping[str, str] = prepare(
+    return plugin.prepare_run(
         request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
     )
-    return facts

@@ -4,7 +4,7 @@ A policy that executes long chunks acts on an old picture of the world. To see w
 while a chunk is executed, at the same moment and as far as possible in the same way whatever is evaluated. So the step,
 the distance and the direction that is tried first follow from the episode (not from queries or chunks). What the robot
 has done by then differs between arms, and where it blocks that direction the environment may choose another. A
-disturbance is part of the protocol, hence of the fingerprint; environments carry it out (`Env.disturb`).
+disturbance is part of the protocol, hence of the fingerprint; environments carry it out (`optional.Disturbs`).
 
 It is made just before a step is executed, so even a policy that is asked at every step acts once on what it saw before.
 """
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.errors import UsageError
+from mmact_eval.errors import EnvironmentFailure, UsageError
+from mmact_eval.optional import Disturbs
 from mmact_eval.protocols import Env
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
 from mmact_eval.specs import EnvSpec
@@ -95,7 +96,9 @@ class DisturbedEnv:
         return result
 
     def _disturb(self) -> None:
-        done: str = self._inner.disturb(self._rng, self._disturbance.metres)  # type: ignore[attr-defined]  # see Env
+        if not isinstance(self._inner, Disturbs):
+            raise EnvironmentFailure("the environment says that it is disturbable and has no `disturb(rng, metres)`")
+        done = self._inner.disturb(self._rng, self._disturbance.metres)
         if done:
             self.happened = {"step": self._due, "what": done}
         log.info("disturbance at step %d: %s", self._due, done or "nothing could be displaced")

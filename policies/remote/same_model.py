@@ -80,7 +80,7 @@ class SameModel:
     def weigh(self, changed: Sequence[str]) -> tuple[list[str], str]:
         """Of the differences between two fingerprints, those that count, and what can be done about them.
 
-        See `mmact_eval.protocols.Policy`.
+        See `mmact_eval.optional.WeighsDifferences`.
         """
         ignored = tuple(f"{RECORDED_AS}{path}{end}" for path in self._ignored for end in (".", ":"))
         counts = [line for line in changed if not line.startswith(ignored)]

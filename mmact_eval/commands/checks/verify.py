@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +99,7 @@ def command(
     """
     from mmact_eval import registry
     from mmact_eval.config.suite_file import load_suite
+    from mmact_eval.optional import Verifies
     from mmact_eval.runs.episodes import select_tasks, suite_tasks
 
     if out is not None:
@@ -107,7 +108,7 @@ def command(
     for name in suite_names:
         suite = load_suite(name, overrides)
         plugin = registry.env_plugin(suite.env)
-        if not hasattr(plugin, "verify"):
+        if not isinstance(plugin, Verifies):
             raise UsageError(f'environment "{suite.env}" has no upstream loop to be compared with.')
         plugin.spec(suite)  # says so if the installed physics is not the one asked for
         todo.append((suite, plugin, select_tasks(suite_tasks(plugin, suite), tasks)))
@@ -160,18 +161,19 @@ def _check(todo: _Todo, checked: _Checked, loop: tuple[int, int] | None) -> Iter
         checked: takes the rows.
         loop: episodes and steps for the comparison with the upstream loop, None to leave it out.
     """
+    from mmact_eval.optional import Settles, Verifies
+
     for suite, plugin, tasks in todo:
         checked.prepared |= plugin.prepare_process(0, 1)
-        if loop is not None:
+        if loop is not None and isinstance(plugin, Verifies):
             yield _LOOP_HEADER
-            verify: Callable[..., Iterator[VerifyRow]] = plugin.verify  # type: ignore[attr-defined]
-            for row in verify(suite, tasks, episodes=loop[0], steps=loop[1]):
+            for row in plugin.verify(suite, tasks, episodes=loop[0], steps=loop[1]):
                 checked.loop.append((suite.name, row))
                 yield (*_loop_cells(suite.name, row), *([row.detail] if row.detail else []))
-        settle: Callable[..., Iterator[SettleRow]] | None = getattr(plugin, "settle", None)
-        if settle:
-            yield _SETTLE_HEADER
-        for settled in settle(suite, tasks) if settle else ():
+        if not isinstance(plugin, Settles):
+            continue
+        yield _SETTLE_HEADER
+        for settled in plugin.settle(suite, tasks):
             checked.settled.append((suite.name, settled))
             yield _settle_cells(suite.name, settled)
 

@@ -103,7 +103,7 @@ class OpenpiPolicy(RemotePolicy):
             self._pins.pop(episode, None)
 
     def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
-        """The images as they are sent; see `mmact_eval.protocols.Policy`."""
+        """The images as they are sent; see `mmact_eval.optional.ShowsPictures`."""
         request = self._layout.request(observation)
         return pictures_in(request if self.native else self._rename.apply(request))
 

@@ -88,7 +88,7 @@ class OpenvlaPolicy(RemotePolicy):
         super().check_length(answered, url)
 
     def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
-        """The images as they are sent; see `mmact_eval.protocols.Policy`."""
+        """The images as they are sent; see `mmact_eval.optional.ShowsPictures`."""
         return pictures_in(self.message(observation))
 
     async def hang_up(self) -> None:

@@ -93,7 +93,7 @@ class VlaEvalPolicy(RemotePolicy):
         self.loop.run(self._end(episodes))
 
     def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
-        """The images as they are sent; see `mmact_eval.protocols.Policy`."""
+        """The images as they are sent; see `mmact_eval.optional.ShowsPictures`."""
         return pictures_in(self._layout.request(observation))
 
     def weigh(self, changed: Sequence[str]) -> tuple[list[str], str]:

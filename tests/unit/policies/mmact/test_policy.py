@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.cli import cli
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.conformance import check_policy
 from mmact_eval.envs.libero.spec import env_spec
 from mmact_eval.errors import UsageError
 from mmact_eval.identity.content_hash import content_hash
@@ -55,6 +56,11 @@ def query(views: Views, episode: int = 0, index: int = 0, seed: int = 0) -> Quer
 
 def actions(policy: MmactPolicy, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
     return [output.actions for output in policy.act(queries)]
+
+
+def test_it_keeps_what_the_protocols_promise(make: Any) -> None:
+    report = check_policy(make(), LIBERO, episodes=2, queries=2)
+    assert {finding.name for finding in report.findings if finding.status == "skipped"} <= {"close"}
 
 
 def test_a_query_gets_the_models_actions_for_its_seed(make: Any, model: MMACT, views: Views) -> None:
