@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mmact_eval.errors import UsageError
 from mmact_eval.protocols import Env
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
+from mmact_eval.rollout.figures import FIGURES
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Disturbance, Suite
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 ARTIFACT = "disturbance"
 """Kind of the artifact that an episode has in which something was displaced."""
+
+DISPLACED, METRES = "disturbance/displaced", "disturbance/metres"
+"""Figures: 1 if something was displaced and 0 if not; how far, in episodes in which it was."""
 
 
 def check(suite: Suite, env: EnvSpec) -> None:
@@ -51,6 +55,7 @@ class DisturbedEnv:
     Attributes:
         interface: the inner environment's.
         happened: the step and what was done in words; None if nothing was (yet).
+        displaced: how far, m; 0 if nothing was (yet).
     """
 
     def __init__(self, inner: Env, disturbance: Disturbance) -> None:
@@ -63,6 +68,7 @@ class DisturbedEnv:
         self._disturbance = disturbance
         self.interface = inner.interface
         self.happened: dict[str, Any] | None = None
+        self.displaced = 0.0
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -74,7 +80,7 @@ class DisturbedEnv:
         self._rng = np.random.default_rng(episode.derived_seed(ARTIFACT))
         self._due = int(self._rng.integers(self._disturbance.first_step, self._disturbance.last_step + 1))
         self._steps = 0
-        self.happened = None
+        self.happened, self.displaced = None, 0.0
         return self._inner.begin(episode)
 
     def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -82,15 +88,19 @@ class DisturbedEnv:
         before = self._due - self._steps
         if not 0 <= before < len(actions):
             return self._execute(actions)
+        said: dict[str, Any] = {}
         if before:
             first = self._execute(actions[:before])
-            _, _, terminated, truncated, info = first
-            if terminated or truncated or chunk_is_over(info, before):
+            _, _, terminated, truncated, said = first
+            if terminated or truncated or chunk_is_over(said, before):
                 return first
             del first, _  # an observation that nobody holds is not drawn
         self._disturb()
         observation, reward, terminated, truncated, info = self._execute(actions[before:])
-        return observation, reward, terminated, truncated, {**info, "steps": before + int(info["steps"])}
+        told = {**info, "steps": before + int(info["steps"])}
+        if FIGURES in said:  # the second part need not repeat them
+            told[FIGURES] = {**said[FIGURES], **info.get(FIGURES, {})}
+        return observation, reward, terminated, truncated, told
 
     def _execute(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         result = self._inner.step_chunk(actions)
@@ -100,7 +110,7 @@ class DisturbedEnv:
     def _disturb(self) -> None:
         done: str = self._inner.disturb(self._rng, self._disturbance.metres)  # type: ignore[attr-defined]  # see Env
         if done:
-            self.happened = {"step": self._due, "what": done}
+            self.happened, self.displaced = {"step": self._due, "what": done}, self._disturbance.metres
         log.info("disturbance at step %d: %s", self._due, done or "nothing could be displaced")
 
     def scene_hash(self) -> str:
@@ -138,6 +148,7 @@ class DisturbanceRecorder:
         self.stride: int | None = None
         self._folder = folder
         self._happened: dict[str, Any] | None = None
+        self._metres = 0.0
 
     def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
         """Nothing has happened yet."""
@@ -147,7 +158,7 @@ class DisturbanceRecorder:
 
     def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
         """Ask the environment what has happened."""
-        self._happened = getattr(env, "happened", None)
+        self._happened, self._metres = getattr(env, "happened", None), getattr(env, "displaced", 0.0)
 
     def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
         """Write it down.
@@ -165,3 +176,9 @@ class DisturbanceRecorder:
         (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
         (self._folder / file).write_text(json.dumps(self._happened) + "\n", encoding="utf-8")
         return {ARTIFACT: str(file)}
+
+    def figures(self, result: EpisodeResult) -> Mapping[str, float]:
+        """Whether something was displaced, and how far."""
+        if self._happened is None:
+            return {DISPLACED: 0.0}
+        return {DISPLACED: 1.0, METRES: self._metres}
