@@ -35,6 +35,7 @@ SCHEMES = "mmact_eval.policy_schemes"
 """What stands before the colon of ``--policy ws://host:port`` or ``--policy lerobot:path``, and whose it is."""
 
 COMMANDS = "mmact_eval.commands"
+METRICS = "mmact_eval.metrics"
 
 _KINDS = {
     ENVS: "environment",
@@ -43,6 +44,7 @@ _KINDS = {
     SERVERS: "protocol",
     SCHEMES: "policy scheme",
     COMMANDS: "command",
+    METRICS: "metric",
 }
 
 
@@ -162,6 +164,17 @@ def report(name: str) -> Callable[..., list[Path]]:
     """The report writer of this name: ``write(summary, folder) -> files``."""
     writer: Callable[..., list[Path]] = _load(REPORTS, name)
     return writer
+
+
+def metrics() -> list[Any]:
+    """What the entry points of metrics name: metrics, or sequences of them. A broken one is left out, which is said."""
+    found = []
+    for name in names(METRICS):
+        try:
+            found.append(_load(METRICS, name))
+        except UsageError as error:
+            log.warning("left out: %s", error)
+    return found
 
 
 def server(protocol: str) -> Callable[..., Any]:

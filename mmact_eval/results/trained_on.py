@@ -9,8 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from mmact_eval.results.metrics.built_in import solved
+from mmact_eval.results.metrics.collecting import measured
+from mmact_eval.results.metrics.kinds import Rate
+from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.specs import TRAINED_ON
 from mmact_eval.types import EpisodeResult
+
+SEEN, NEW = "rate_trained_on", "rate_not_trained_on"
+"""Keys of metrics."""
 
 
 def from_ranges(text: str) -> set[int]:
@@ -32,6 +39,29 @@ def trained_on(policy: object) -> Mapping[str, str]:
     return {str(suite): str(text) for suite, text in told.items()} if isinstance(told, Mapping) else {}
 
 
+def training_metrics(fingerprint: object, results: Sequence[EpisodeResult]) -> tuple[Metric, ...]:
+    """The success rate apart for episodes that began where training data began, and for the others; none if no
+    episode did.
+
+    Args:
+        fingerprint: the run's; parts may be missing.
+        results: the run's, errors included.
+    """
+    known = _init_states(fingerprint)
+
+    def seen(result: EpisodeResult) -> bool:
+        return result.episode.init_state in known.get(result.episode.suite, ())
+
+    if not any(seen(result) for result in results if result.outcome != "error"):
+        return ()
+    return (
+        Metric(SEEN, "success, begun as training data", Rate(), lambda r: solved(r) if seen(r) else None,
+               better="higher", compared=False),
+        Metric(NEW, "success, begun otherwise", Rate(), lambda r: None if seen(r) else solved(r), better="higher",
+               compared=False),
+    )  # fmt: skip
+
+
 def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> Iterator[str]:
     """A sentence if episodes began from init states of the policy's training, or if it knows nothing of the suite.
 
@@ -39,20 +69,21 @@ def seen_in_training(fingerprint: object, results: Sequence[EpisodeResult]) -> I
         fingerprint: the run's; parts may be missing.
         results: the run's, errors included.
     """
-    trained = trained_on(fingerprint.get("policy") if isinstance(fingerprint, Mapping) else None)
-    if not trained:
-        return
-    known = {suite: from_ranges(text) for suite, text in trained.items()}
+    known = _init_states(fingerprint)
     suites = {result.episode.suite for result in results}
-    if suites and not suites & known.keys():
+    if known and suites and not suites & known.keys():
         yield f"The policy was trained on {', '.join(known)}, and on nothing of this suite."
-    completed = [result for result in results if result.outcome != "error"]
-    seen = [result for result in completed if result.episode.init_state in known.get(result.episode.suite, ())]
-    if seen:
-        solved = sum(result.outcome == "success" for result in seen)
-        others = sum(result.outcome == "success" for result in completed) - solved
-        new = len(completed) - len(seen)
-        rest = f"of the {new} others it solved {others}" if new else "there are no others"
+    metrics = training_metrics(fingerprint, results)
+    if metrics:
+        seen, new = measured(metrics, {"": results})[1].values()
+        solved_new = round(new.value * new.n) if new.n else 0
+        rest = f"of the {new.n} others it solved {solved_new}" if new.n else "there are no others"
         yield (
-            f"The policy was trained on the init states of {len(seen)} episodes and solved {solved} of them; {rest}."
+            f"The policy was trained on the init states of {seen.n} episodes and solved {round(seen.value * seen.n)} "
+            f"of them; {rest}."
         )
+
+
+def _init_states(fingerprint: object) -> dict[str, set[int]]:
+    trained = trained_on(fingerprint.get("policy") if isinstance(fingerprint, Mapping) else None)
+    return {suite: from_ranges(text) for suite, text in trained.items()}
