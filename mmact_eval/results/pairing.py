@@ -11,7 +11,7 @@ from mmact_eval.results.comparable import protocol_differences, scene_difference
 from mmact_eval.results.metrics import comparing
 from mmact_eval.results.metrics.comparing import Differences
 from mmact_eval.runs.reading import Run
-from mmact_eval.statistics.level import CONFIDENCE
+from mmact_eval.statistics.level import ALPHA, CONFIDENCE
 from mmact_eval.statistics.many import holm
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.power import smallest_detectable_difference
@@ -68,8 +68,12 @@ class Pairing:
     @cached_property
     def detectable(self) -> float:
         """The smallest difference that so many pairs, with so many flips, show with the power of `level`."""
+        return self.detectable_at(ALPHA)
+
+    def detectable_at(self, alpha: float) -> float:
+        """The same for a test at another level."""
         share = self.counts.discordant / self.counts.n if self.counts.n else 0.0
-        return smallest_detectable_difference(self.counts.n, share)
+        return smallest_detectable_difference(self.counts.n, share, alpha=alpha)
 
 
 def pair(first: str, run_a: Run, second: str, run_b: Run, allow: Sequence[str] = ()) -> Pairing:

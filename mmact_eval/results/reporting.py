@@ -18,6 +18,7 @@ from mmact_eval.results.pairing import Pairing, adjusted, pair
 from mmact_eval.results.report_data import ArmRun, Average, Report, SuiteReport
 from mmact_eval.results.summary import Summary, summarize
 from mmact_eval.runs.reading import Run, read_run
+from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.many import best_arms
 from mmact_eval.statistics.stratified import mean_rate_interval
 
@@ -115,18 +116,18 @@ def _suite_report(arms: Sequence[ArmRun], allow: Sequence[str]) -> SuiteReport:
     notes += [_missing(p) for p in pairs.values() if p.first == first.arm and (p.missing_first or p.missing_second)]
     best = () if blocked else best_arms({key: p.counts for key, p in pairs.items()}, [arm.arm for arm in arms])
     against_first = adjusted([
-        pairing if pairing.blocked else replace(pairing, measures=_differences(first, arm))
+        pairing if pairing.blocked else replace(pairing, measures=other_differences(first, arm))
         for arm in arms[1:]
         for pairing in [pairs[first.arm, arm.arm]]
     ])  # fmt: skip
     return SuiteReport(suite, title, tuple(arms), against_first, tuple(best), tuple(notes))
 
 
-def _differences(first: ArmRun, second: ArmRun) -> Differences:
-    """In the metrics that both have; where they know different ones by one name, as the first does."""
+def other_differences(first: ArmRun, second: ArmRun, confidence: float = CONFIDENCE) -> Differences:
+    """The second arm against the first in the metrics beside the success rate that both have."""
     there = {metric.key for metric in second.summary.metrics}
     metrics = [metric for metric in first.summary.metrics if metric.key in there]
-    return differences(metrics, first.run.results, second.run.results)
+    return differences(metrics, first.run.results, second.run.results, confidence)
 
 
 def _blocked_notes(blocked: Sequence[Pairing]) -> list[str]:

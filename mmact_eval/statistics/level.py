@@ -20,7 +20,6 @@ RATE_DIFFERENCE_INTERVAL = "Fay & Lumbard (2021)"
 NUMBER_TEST = "sign-flip permutation"
 NUMBER_DIFFERENCE_INTERVAL = "the same test inverted (Hartigan 1969)"
 MANY_ARMS = "Holm"
-REPEATS_INTERVAL = "Welch's t"
 
 
 def percent(confidence: float = CONFIDENCE, space: str = " ") -> str:

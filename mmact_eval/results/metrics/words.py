@@ -48,11 +48,6 @@ def difference_interval(metric: Metric, found: Difference) -> str:
     return f"{_signed(metric, found.low, found)} to {_signed(metric, found.high, found)}"
 
 
-def head(metric: Metric) -> str:
-    """A metric's name for the head of a column."""
-    return metric.label
-
-
 def _signed(metric: Metric, value: float, of: Difference) -> str:
     size = max(abs(x) for x in (of.difference, of.low, of.high) if not math.isnan(x))
     shown = _plain(metric, value, size)
