@@ -20,16 +20,18 @@ def number(metric: Metric, value: float) -> str:
 
 
 def interval(metric: Metric, low: float, high: float) -> str:
-    """``15.7–84.3 %``, ``2.91 to 3.49``: with a word where a minus might be taken for a dash."""
+    """``15.7–84.3 %``, ``−0.91 to 3.49``: of units percent alone, a word where a minus might be taken for a dash."""
     if math.isnan(low) or math.isnan(high):
         return NONE
     size = max(abs(low), abs(high))
     between = " to " if low < 0 else "–"
-    return f"{_plain(metric, low, size)}{between}{_plain(metric, high, size)}{_unit(metric)}"
+    return (
+        f"{_plain(metric, low, size)}{between}{_plain(metric, high, size)}{_unit(metric) if metric.kind.share else ''}"
+    )
 
 
 def with_interval(metric: Metric, found: Measured | None) -> str:
-    """``3.20 (2.91–3.49)``."""
+    """``3.20 of 5 (2.91–3.49)``."""
     if found is None or not found.n or math.isnan(found.value):
         return NONE
     shown = number(metric, found.value)
