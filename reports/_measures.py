@@ -40,10 +40,10 @@ def shown(suite: SuiteReport) -> list[Metric]:
 
 
 def totals(suite: SuiteReport) -> Table:
-    """A line for each arm."""
-    metrics = shown(suite)
-    lines = [(arm.arm, *_cells(metrics, arm.summary.total)) for arm in suite.arms]
-    return Table(("arm", *map(_head, metrics)), tuple(lines), 1)
+    """A line for each metric, a column for each arm."""
+    rows = [arm.summary.total for arm in suite.arms]
+    lines = [(_head(metric), *(_cells([metric], row)[0] for row in rows)) for metric in shown(suite)]
+    return Table(("measure", *(arm.arm for arm in suite.arms)), tuple(lines), 1)
 
 
 def by_task(suite: SuiteReport) -> Table:
@@ -80,7 +80,7 @@ def differences(suite: SuiteReport) -> Table | None:
     ]
     if not lines:
         return None
-    head = ("measure", "arm", "pairs", suite.pairings[0].first, "arm's", "difference", level.interval_name(), "p")
+    head = ("measure", "arm", "pairs", suite.pairings[0].first, "this arm", "difference", level.interval_name(), "p")
     return Table((*head, f"p ({level.MANY_ARMS})"), tuple(lines), 2)
 
 
@@ -94,10 +94,10 @@ def headlines(summary: Summary) -> Iterator[str]:
 
 def method(suite: SuiteReport) -> str:
     """How these numbers were made, in sentences."""
-    kinds = {type(metric.kind): metric.kind for metric in shown(suite)}
-    told = {Rate: "Rates", Share: "Shares", Mean: "Means"}
-    parts = [f"{told[kind]} have {found.interval} intervals" for kind, found in kinds.items() if kind in told]
-    sentences = [f"{'; '.join(parts)} ({level.percent(space=text.SPACE)})."] if parts else []
+    of = {Rate: "rates", Share: "shares", Mean: "means"}
+    kinds = {type(metric.kind): metric.kind.interval for metric in shown(suite)}
+    intervals = [f"of {name} {kinds[kind]}" for kind, name in of.items() if kind in kinds]
+    sentences = [f"Intervals ({level.percent(space=text.SPACE)}): {'; '.join(intervals)}."] if intervals else []
     if any(pairing.measures for pairing in suite.pairings):
         sentences.append(
             f"Arms are compared on the episodes for which both have a value: {level.RATE_TEST} test of rates, "

@@ -120,7 +120,9 @@ def _pairings(suite: SuiteReport) -> Iterator[str]:
         interval = escape(level.interval_name(space=text.SPACE))
         head = ["Arm", "Pairs", "Gained / lost", "Difference", interval, f"$p$ ({level.MANY_ARMS})"]
         caption = f"{escape(suite.title)}: against {escape(suite.pairings[0].first)} on the same episodes, in points."
-        yield _table(head, lines, f"{caption} {level.RATE_TEST.capitalize()} test.", f"{suite.suite}-pairs")
+        yield _table(
+            head, lines, f"{caption} {level.RATE_TEST[0].upper()}{level.RATE_TEST[1:]} test.", f"{suite.suite}-pairs"
+        )
 
 
 def _measures(suite: SuiteReport) -> Iterator[str]:

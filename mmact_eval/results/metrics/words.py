@@ -21,25 +21,21 @@ def number(metric: Metric, value: float) -> str:
 
 def interval(metric: Metric, low: float, high: float) -> str:
     """``15.7–84.3 %``, ``−0.91 to 3.49``: of units percent alone, a word where a minus might be taken for a dash."""
-    if math.isnan(low) or math.isnan(high):
-        return NONE
-    size = max(abs(low), abs(high))
-    between = " to " if low < 0 else "–"
-    return (
-        f"{_plain(metric, low, size)}{between}{_plain(metric, high, size)}{_unit(metric) if metric.kind.share else ''}"
-    )
+    return _interval(metric, low, high, max(abs(low), abs(high)))
 
 
 def with_interval(metric: Metric, found: Measured | None) -> str:
     """``3.20 of 5 (2.91–3.49)``."""
     if found is None or not found.n or math.isnan(found.value):
         return NONE
-    shown = number(metric, found.value)
-    return f"{shown} ({interval(metric, *found.interval)})" if found.interval else shown
+    if not found.interval:
+        return number(metric, found.value)
+    size = max(map(abs, (found.value, *found.interval)))
+    return f"{_plain(metric, found.value, size)}{_unit(metric)} ({_interval(metric, *found.interval, size)})"
 
 
 def difference(metric: Metric, found: Difference) -> str:
-    """``+0.31``; of percentages the percentage points."""
+    """``+0.31``, with as many decimals as the arms' numbers; of percentages the percentage points."""
     return NONE if math.isnan(found.difference) else _signed(metric, found.difference, found)
 
 
@@ -50,9 +46,16 @@ def difference_interval(metric: Metric, found: Difference) -> str:
     return f"{_signed(metric, found.low, found)} to {_signed(metric, found.high, found)}"
 
 
+def _interval(metric: Metric, low: float, high: float, size: float) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return NONE
+    between = " to " if low < 0 else "–"
+    unit = _unit(metric) if metric.kind.share else ""
+    return f"{_plain(metric, low, size)}{between}{_plain(metric, high, size)}{unit}"
+
+
 def _signed(metric: Metric, value: float, of: Difference) -> str:
-    size = max(abs(x) for x in (of.difference, of.low, of.high) if not math.isnan(x))
-    shown = _plain(metric, value, size)
+    shown = _plain(metric, value, max(abs(of.first), abs(of.second)))
     return shown if shown.startswith("−") else f"+{shown}"
 
 
