@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from mmact_eval.reports import _text as text
 from mmact_eval.results.metrics import words
-from mmact_eval.results.metrics.kinds import Mean, Rate, Share
 from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.report_data import SuiteReport
 from mmact_eval.results.summary import Row, Summary
@@ -94,9 +93,8 @@ def headlines(summary: Summary) -> Iterator[str]:
 
 def method(suite: SuiteReport) -> str:
     """How these numbers were made, in sentences."""
-    of = {Rate: "rates", Share: "shares", Mean: "means"}
-    kinds = {type(metric.kind): metric.kind.interval for metric in shown(suite)}
-    intervals = [f"of {name} {kinds[kind]}" for kind, name in of.items() if kind in kinds]
+    methods = {f"{metric.kind.name}s": metric.kind.interval for metric in shown(suite) if metric.kind.interval}
+    intervals = [f"of {kinds} {how}" for kinds, how in sorted(methods.items())]
     sentences = [f"Intervals ({level.percent(space=text.SPACE)}): {'; '.join(intervals)}."] if intervals else []
     if any(pairing.measures for pairing in suite.pairings):
         sentences.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mmact_eval.results.metrics.words import NONE, SPACE
+from mmact_eval.results.metrics import words
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.published.physics import physics_of
 from mmact_eval.results.published.rows import PublishedResult
@@ -13,6 +13,8 @@ from mmact_eval.results.repeats import Repeated
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
 from mmact_eval.statistics import level
+
+SPACE, NONE = words.SPACE, words.NONE
 
 
 def percent(rate: float) -> str:

@@ -6,14 +6,13 @@ Numbers that do not exist (the rate of no episodes, say) are null.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mmact_eval.reports._files import write_text
-from mmact_eval.results.metrics.metric import Difference, Metric
+from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import without_nan
@@ -139,17 +138,5 @@ def _pairing(pairing: Pairing) -> dict[str, Any]:
         "p_holm": pairing.p_holm if valid else None,
         "detectable": pairing.detectable if valid else None,
         "identical": pairing.identical,
-        "measures": {key: _difference(found) for key, found in pairing.measures.items()} if valid else {},
-    }
-
-
-def _difference(found: Difference) -> dict[str, Any]:
-    return {
-        "pairs": found.pairs,
-        "first": found.first,
-        "second": found.second,
-        "difference": found.difference,
-        "interval": None if math.isnan(found.low) else [found.low, found.high],
-        "p_value": found.p_value,
-        "p_holm": found.p_holm,
+        "measures": {key: found.record() for key, found in pairing.measures.items()} if valid else {},
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from mmact_eval.errors import MmactEvalError, UsageError
 from mmact_eval.statistics.level import ALPHA, POWER, RATE_TEST, interval_name, percent
 
 if TYPE_CHECKING:
+    from mmact_eval.results.metrics.comparing import Differences
     from mmact_eval.results.pairing import Pairing
     from mmact_eval.results.report_data import SuiteReport
     from mmact_eval.results.verdict import Verdict
@@ -68,7 +68,7 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     Errors are counted twice, left out and as not solved, and the worse verdict counts.
     """
     from mmact_eval.results.arms.names import split_name
-    from mmact_eval.results.reporting import read_report
+    from mmact_eval.results.reporting import other_differences, read_report
     from mmact_eval.results.verdict import judge
 
     try:
@@ -85,14 +85,15 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     (suite,) = report.suites
     (pairing,) = suite.pairings
     verdict = judge(pairing, margin / 100.0, alpha)
+    others = {} if pairing.blocked else other_differences(suite.arms[0], suite.arms[1], 1.0 - alpha)
     if as_json:
-        click.echo(json.dumps(_record(suite, pairing, verdict, margin, alpha), indent=2))
+        click.echo(json.dumps(_record(suite, pairing, verdict, others, margin, alpha), indent=2))
     else:
-        click.echo(_text(suite, pairing, verdict, alpha))
+        click.echo(_text(suite, pairing, verdict, others, alpha))
     return verdict.exit_code
 
 
-def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict, alpha: float) -> str:
+def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differences, alpha: float) -> str:
     lines = ["", f"{suite.title}: {pairing.second} (B) against {pairing.first} (A)"]
     lines += dict.fromkeys(f"Not the real thing: {text}" for arm in suite.arms for text in arm.summary.not_real)
     lines += [f"Note: {arm.arm}: {text}" for arm in suite.arms for text in arm.summary.warnings]
@@ -107,24 +108,21 @@ def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict, alpha: float) 
         if detectable == detectable:
             seen = f"smallest difference that would be seen (power {percent(POWER)})"
             lines.append(f"{seen}: {100 * detectable:.1f} points")
-        lines += _others(suite, alpha)
+        lines += _others(suite, others, alpha)
     lines += ["", verdict.kind.upper(), *(f"  {reason}" for reason in verdict.reasons)]
     lines += [f"  {advice}" for advice in _advice(pairing)]
     return "\n".join(lines)
 
 
-def _others(suite: SuiteReport, alpha: float) -> list[str]:
+def _others(suite: SuiteReport, found: Differences, alpha: float) -> list[str]:
     """A line for each other metric that is compared."""
     from mmact_eval.results.metrics import words
-    from mmact_eval.results.reporting import other_differences
 
-    found = other_differences(*suite.arms, 1.0 - alpha)
     return [
-        f"{metric.label}: B - A {words.difference(metric, found[metric.key])}, {interval_name(1.0 - alpha)} "
-        f"{words.difference_interval(metric, found[metric.key])}; {metric.kind.test} p = "
-        f"{found[metric.key].p_value:.3g}, {found[metric.key].pairs} pairs"
+        f"{metric.label}: B - A {words.difference(metric, one)}, {interval_name(1.0 - alpha)} "
+        f"{words.difference_interval(metric, one)}; {metric.kind.test} p = {one.p_value:.3g}, {one.pairs} pairs"
         for metric in suite.further
-        if metric.key in found
+        if (one := found.get(metric.key)) is not None
     ]
 
 
@@ -156,20 +154,11 @@ def _table(pairing: Pairing) -> list[str]:
     return [lines[0], rule, *lines[1:-1], rule, lines[-1], ""]
 
 
-def _measures(suite: SuiteReport, alpha: float) -> dict[str, Any]:
-    from mmact_eval.results.reporting import other_differences
+def _record(
+    suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differences, margin: float, alpha: float
+) -> dict[str, Any]:
     from mmact_eval.results.summary import without_nan
 
-    found = other_differences(*suite.arms, 1.0 - alpha)
-    records = {key: {**asdict(one), "interval": [one.low, one.high]} for key, one in found.items()}
-    dropped = ("low", "high", "p_holm")
-    plain: dict[str, Any] = without_nan(
-        {key: {name: value for name, value in of.items() if name not in dropped} for key, of in records.items()}
-    )
-    return plain
-
-
-def _record(suite: SuiteReport, pairing: Pairing, verdict: Verdict, margin: float, alpha: float) -> dict[str, Any]:
     comparable = not pairing.blocked
     return {
         "suite": suite.suite,
@@ -194,7 +183,7 @@ def _record(suite: SuiteReport, pairing: Pairing, verdict: Verdict, margin: floa
         "interval": list(pairing.interval_at(1.0 - alpha)) if comparable else None,
         "interval_95": list(pairing.interval_at(0.95)) if comparable else None,
         "p_value": pairing.p_value if comparable else None,
-        "measures": _measures(suite, alpha) if comparable else {},
+        "measures": without_nan({key: found.record() for key, found in others.items()}),
         "notes": list(suite.notes),
         "not_real": sorted({text for arm in suite.arms for text in arm.summary.not_real}),
     }

@@ -15,7 +15,7 @@ from typing import Any
 from mmact_eval.results.action_facts import action_warnings, executed_a_query
 from mmact_eval.results.metrics.built_in import STANDARD
 from mmact_eval.results.metrics.collecting import Measures, measured, metrics_of
-from mmact_eval.results.metrics.metric import Measured, Metric
+from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.plan_scores import PlanScores, plan_scores
 from mmact_eval.results.trained_on import seen_in_training, training_metrics
 from mmact_eval.statistics.level import CONFIDENCE
@@ -103,16 +103,11 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Plain data; NaN is still in it."""
         plain = {name: getattr(self, name) for name in _PLAIN}
-        return plain | {"measures": {key: measure_record(found) for key, found in self.measures.items()}}
+        return plain | {"measures": {key: found.record() for key, found in self.measures.items()}}
 
 
 _PLAIN = ("suite", "task", "asked", "episodes", "successes", "errors", "rate", "low", "high", "rate_all", "steps",
           "steps_success", "queries", "latency_p50", "latency_p95", "seconds")  # fmt: skip
-
-
-def measure_record(found: Measured) -> dict[str, Any]:
-    """``{"value": 3.2, "interval": [2.9, 3.5], "n": 40}``; null without an interval."""
-    return {"value": found.value, "interval": list(found.interval) if found.interval else None, "n": found.n}
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ def text_table(summary: Summary, arm: str = "") -> str:
         arm: its name in a report of several; "" for the policy's.
     """
     beside = [metric for metric in summary.further if metric.headline]
-    head = ("task", "success", "rate", interval_name(summary.confidence), "errors", "steps", "latency p50/p95")
-    head += tuple(metric.label for metric in beside)
+    head: tuple[str, ...] = ("task", "success", "rate", interval_name(summary.confidence), "errors", "steps",
+                             "latency p50/p95", *(metric.label for metric in beside))  # fmt: skip
     lines = [_cells(row) + _measures(beside, row) for row in summary.rows]
     total = _cells(summary.total, "total") + _measures(beside, summary.total)
     widths = [max(len(line[i]) for line in [head, *lines, total]) for i in range(len(head))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.types import EpisodeResult
@@ -34,6 +34,10 @@ class Measured:
         """Low and high, None without an interval."""
         return None if math.isnan(self.low) or not self.n else (self.low, self.high)
 
+    def record(self) -> dict[str, Any]:
+        """``{"value": 3.2, "interval": [2.9, 3.5], "n": 40}``; the interval may be None, the value NaN."""
+        return {"value": self.value, "interval": list(self.interval) if self.interval else None, "n": self.n}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -56,6 +60,18 @@ class Difference:
     high: float = math.nan
     p_value: float = math.nan
     p_holm: float = math.nan
+
+    def record(self) -> dict[str, Any]:
+        """By these names, with low and high as ``interval``, which may be None."""
+        return {
+            "pairs": self.pairs,
+            "first": self.first,
+            "second": self.second,
+            "difference": self.difference,
+            "interval": None if math.isnan(self.low) else [self.low, self.high],
+            "p_value": self.p_value,
+            "p_holm": self.p_holm,
+        }
 
 
 class Kind(Protocol):

@@ -54,8 +54,9 @@ def test_a_share_of_things_that_are_alike_within_an_episode_is_less_certain() ->
     assert share_interval([1.0] * 20, [10.0] * 20) == (1.0, *clopper_pearson(20, 20))
 
 
-@pytest.mark.parametrize(("rho", "least"), [(0.0, 0.94), (0.5, 0.94)])
-def test_a_share_interval_covers(rho: float, least: float) -> None:
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_a_share_interval_covers(rho: float) -> None:
+    """`rho`: the share of episodes whose eight things are all alike."""
     rng = np.random.default_rng(1)
     covered, runs = 0, 300
     for _ in range(runs):
@@ -63,7 +64,7 @@ def test_a_share_interval_covers(rho: float, least: float) -> None:
         right = own < 0.8
         _, low, high = share_interval(right.mean(axis=1).tolist(), [8.0] * 40)
         covered += low <= 0.8 <= high
-    assert covered / runs >= least - 0.03
+    assert covered / runs >= 0.91  # 95 %, and three standard errors of 300 runs
 
 
 @settings(max_examples=25)
@@ -71,8 +72,8 @@ def test_a_share_interval_covers(rho: float, least: float) -> None:
 def test_the_permutation_test_is_scipys(differences: list[float]) -> None:
     found = paired_difference(differences).p_value
     exact = permutation_test(
-        (differences,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=np.inf,
+        [differences], lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", vectorized=True,
+        n_resamples=2 ** len(differences),
     )  # fmt: skip
     assert found == pytest.approx(exact.pvalue)
 
