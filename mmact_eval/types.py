@@ -234,8 +234,7 @@ class EpisodeResult:
         )
         if record["outcome"] not in ("success", "failure", "error"):
             raise ValueError(f"unknown outcome {record['outcome']!r}")
-        known = {f.name for f in fields(cls)} - {"episode"}
-        values = {key: value for key, value in record.items() if key in known}
+        values = {key: value for key, value in record.items() if key in _RECORDED}
         for key in ("steps", "queries", "attempts", "short_answers", "beyond_range"):
             values[key] = int(values.get(key, 0))
         for key in ("seconds", "env_seconds", "wait_seconds", "farthest"):
@@ -261,6 +260,9 @@ class EpisodeResult:
         """What environment and policy said, by name."""
         own = ((name, value) for name, value in self.figures.items() if name.partition("/")[0] in ROLLOUT_FIGURES)
         return tuple(sorted(own))
+
+
+_RECORDED = frozenset(part.name for part in fields(EpisodeResult)) - {"episode"}
 
 
 def _figures(record: Any) -> dict[str, float]:

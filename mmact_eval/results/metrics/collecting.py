@@ -9,7 +9,7 @@ from dataclasses import replace
 from mmact_eval import registry
 from mmact_eval.results.metrics.built_in import FURTHER, STANDARD, figure
 from mmact_eval.results.metrics.kinds import Mean
-from mmact_eval.results.metrics.metric import Measured, Metric
+from mmact_eval.results.metrics.metric import Measured, Metric, Value
 from mmact_eval.types import EpisodeResult
 
 Measures = dict[str, Measured]
@@ -66,11 +66,13 @@ def measured(
     """What the metrics come to in each group of results, and in all of them together."""
     by_group: dict[str, Measures] = {name: {} for name in groups}
     together: Measures = {}
+    known: dict[int, dict[str, list[Value]]] = {}  # what two metrics look at, as latencies, is looked up once
     for metric in metrics:
-        values = {
+        values = known.get(id(metric.value)) or {
             name: [value for result in results if (value := metric.value(result)) is not None]
             for name, results in groups.items()
         }
+        known[id(metric.value)] = values
         for name, of in values.items():
             by_group[name][metric.key] = metric.kind.measure(of)
         together[metric.key] = metric.kind.measure([value for of in values.values() for value in of])
