@@ -77,6 +77,10 @@ class Env(Protocol):
 
         Observers split chunks (`Observer.stride`). So where to stop must follow from the scene and not from T, and an
         environment that stops after the last action it was given says so with ``info["interrupted"] = True``.
+
+        ``info["figures"]``, optional: name → finite number, what it measures of the episode so far (sub-tasks solved,
+        metres travelled); of each name the last value counts. They are recorded as ``env/name``, part of the
+        reproducible result, and every report has a column of each.
         """
         ...
 
@@ -243,7 +247,8 @@ class EnvPlugin(Protocol):
 class Observer(Protocol):
     """Watches a rollout without being in it: videos, recordings, progress. May not touch environment or policy.
 
-    One that makes something may say what (`mmact_eval.optional.NamesArtifact`), for messages when that fails.
+    One that makes something may say what (`mmact_eval.optional.NamesArtifact`), for messages when that fails. One that
+    measures something is a `MeasuringObserver`.
 
     Attributes:
         stride: how many environment steps may pass unseen; None if seeing the chunk boundaries is enough.
@@ -265,6 +270,16 @@ class Observer(Protocol):
 
     def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
         """The episode is over. Returns artifacts: kind → path."""
+        ...
+
+
+@runtime_checkable
+class MeasuringObserver(Observer, Protocol):
+    """An observer with numbers of its own, which become figures of the episode's result."""
+
+    def figures(self, result: EpisodeResult) -> Mapping[str, float]:
+        """Called after `on_end`: name → finite number. Names have a group of the observer's, as ``plan/exact``;
+        ``env`` and ``policy`` are taken."""
         ...
 
 

@@ -38,6 +38,7 @@ SCHEMES = "mmact_eval.policy_schemes"
 
 COMMANDS = "mmact_eval.commands"
 ENGINES = "mmact_eval.engines"
+METRICS = "mmact_eval.metrics"
 
 _KINDS = {
     ENVS: "environment",
@@ -47,6 +48,7 @@ _KINDS = {
     SCHEMES: "policy scheme",
     COMMANDS: "command",
     ENGINES: "engine",
+    METRICS: "metric",
 }
 
 
@@ -166,6 +168,17 @@ def report(name: str) -> Callable[..., list[Path]]:
     """The report writer of this name: ``write(summary, folder) -> files``."""
     writer: Callable[..., list[Path]] = _load(REPORTS, name)
     return writer
+
+
+def metrics() -> list[Any]:
+    """What the entry points of metrics name: metrics, or sequences of them. A broken one is left out, which is said."""
+    found = []
+    for name in names(METRICS):
+        try:
+            found.append(_load(METRICS, name))
+        except UsageError as error:
+            log.warning("left out: %s", error)
+    return found
 
 
 def server(protocol: str) -> Callable[..., Any]:

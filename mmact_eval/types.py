@@ -6,6 +6,7 @@ Everything here is immutable data that crosses process boundaries; nothing here 
 from __future__ import annotations
 
 import hashlib
+import math
 import pickle
 import re
 from collections.abc import Mapping
@@ -137,15 +138,21 @@ class PolicyOutput:
         actions: (T, D) float32 chunk in the environment's action convention; T ≥ 1.
         text: generated text (a plan or the current sub-task), if any.
         image: generated (H, W, 3) uint8 image (a sub-goal), if any.
-        extras: anything else worth recording (token ids, timings), picklable. Two keys mean something to the engine:
+        extras: anything else worth recording (token ids, timings), picklable. Three keys mean something to the engine:
             ``image_of``: ``{"camera": …, "steps": …}``, of which camera and how many steps from now `image` is a
             prediction; it is scored against that frame. ``panel``: True to have text and image drawn into the video.
+            ``figures``: name → finite number; the mean over the queries that say one is the episode's figure
+            ``policy/name``.
     """
 
     actions: NDArray[np.float32]
     text: str | None = None
     image: NDArray[np.uint8] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+ROLLOUT_FIGURES = ("env", "policy")
+"""Groups of figures that are said by the rollout itself; others are what somebody who watched it has measured."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,8 @@ class EpisodeResult:
             that its chunks vary.
         beyond_range: how many of the steps × D numbers executed lay far beyond the action's range.
         farthest: the farthest of these, 0 if there is none.
+        figures: named numbers: ``env/…`` (the environment's ``info["figures"]``), ``policy/…`` (the policy's
+            ``extras["figures"]``), and what observers measured (``plan/…``, ``picture/…``, ``disturbance/…``).
     """
 
     episode: Episode
@@ -200,11 +209,14 @@ class EpisodeResult:
     short_answers: int = 0
     beyond_range: int = 0
     farthest: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A flat, JSON-ready dictionary; `from_json` is its inverse."""
+        """A flat, JSON-ready dictionary; `from_json` is its inverse. Without figures it does not mention them."""
         record = asdict(self)
         episode = record.pop("episode")
+        if not record["figures"]:
+            del record["figures"]
         return {**episode, **record, "latencies": [round(value, 6) for value in self.latencies]}
 
     @classmethod
@@ -222,8 +234,7 @@ class EpisodeResult:
         )
         if record["outcome"] not in ("success", "failure", "error"):
             raise ValueError(f"unknown outcome {record['outcome']!r}")
-        known = {f.name for f in fields(cls)} - {"episode"}
-        values = {key: value for key, value in record.items() if key in known}
+        values = {key: value for key, value in record.items() if key in _RECORDED}
         for key in ("steps", "queries", "attempts", "short_answers", "beyond_range"):
             values[key] = int(values.get(key, 0))
         for key in ("seconds", "env_seconds", "wait_seconds", "farthest"):
@@ -231,8 +242,38 @@ class EpisodeResult:
         values["scene_remarks"] = tuple(map(str, values.get("scene_remarks", ())))
         values["executed"] = tuple(int(value) for value in values.get("executed", ()))
         values["latencies"] = tuple(float(value) for value in values.get("latencies", ()))
+        values["figures"] = _figures(values.get("figures", {}))
         return cls(episode=episode, **values)
 
-    def reproducible(self) -> tuple[object, ...]:
-        """The part that must not depend on how the run was executed; equal for equal rollouts."""
+    def course(self) -> tuple[object, ...]:
+        """What happened in the simulator, whatever was said of it; equal for equal rollouts."""
         return (self.episode, self.outcome, self.steps, self.queries, self.scene_hash, self.final_hash)
+
+    def reproducible(self) -> tuple[object, ...]:
+        """The part that must not depend on how the run was executed: the course, and the rollout's own figures.
+
+        Observers' figures are no part of it, as a rollout is the same whoever watches.
+        """
+        return (*self.course(), self.reproducible_figures())
+
+    def reproducible_figures(self) -> tuple[tuple[str, float], ...]:
+        """What environment and policy said, by name."""
+        own = ((name, value) for name, value in self.figures.items() if name.partition("/")[0] in ROLLOUT_FIGURES)
+        return tuple(sorted(own))
+
+
+_RECORDED = frozenset(part.name for part in fields(EpisodeResult)) - {"episode"}
+
+
+def _figures(record: Any) -> dict[str, float]:
+    """Figures as a record has them.
+
+    Raises:
+        ValueError: it is no mapping, or a value is no finite number; says which.
+    """
+    if not isinstance(record, Mapping):
+        raise ValueError(f"figures are {type(record).__name__}, not a mapping of names to numbers")
+    for name, value in record.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f'figure "{name}" is {value!r}, no finite number')
+    return {name: float(value) for name, value in record.items()}

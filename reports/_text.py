@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mmact_eval.results.metrics import words
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.published.physics import physics_of
 from mmact_eval.results.published.rows import PublishedResult
@@ -11,11 +12,9 @@ from mmact_eval.results.published.table import PublishedRow
 from mmact_eval.results.repeats import Repeated
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
+from mmact_eval.statistics import level
 
-SPACE = "\N{NO-BREAK SPACE}"
-"""Between a number and its unit, so that a narrow table does not part them."""
-
-NONE = "–"
+SPACE, NONE = words.SPACE, words.NONE
 
 
 def percent(rate: float) -> str:
@@ -108,7 +107,7 @@ def detectable_sentence(pairing: Pairing) -> str:
         return ""
     return (
         f"With {pairing.counts.n} pairs a difference of {100 * pairing.detectable:.1f} points is detected with "
-        "probability 80 %."
+        f"probability {level.percent(level.POWER)}."
     )
 
 
@@ -122,17 +121,18 @@ def repeats_difference(method: Repeated) -> str:
 
 
 REPEATS_METHOD = (
-    "Means over repeats, with Welch's 95 % t-interval of the difference in points, p-values adjusted by Holm. "
+    f"Means over repeats, with Welch's {level.percent()} t-interval of the difference in points, p-values adjusted by "
+    f"{level.MANY_ARMS}. "
     "Comparisons of arms, as in the other tables, are about single repeats and do not tell how the next one turns out."
 )
 
 METHOD = (
-    "Rates are over completed episodes, with exact (Clopper–Pearson) 95 % intervals; errors are counted apart, never "
-    "as failures. The total pools all episodes; the mean over tasks weighs tasks equally and has a stratified score "
-    "interval. "
+    f"Rates are over completed episodes, with {level.RATE_INTERVAL} {level.interval_name()}s; errors are counted "
+    "apart, never as failures. The total pools all episodes; the mean over tasks weighs tasks equally and has a "
+    f"{level.TASK_MEAN_INTERVAL} interval. "
 )
 PAIRED_METHOD = (
-    "Arms are compared on the episodes that both completed: exact McNemar test, p-values adjusted by Holm, interval of "
-    "the difference after Fay & Lumbard (2021). "
+    f"Arms are compared on the episodes that both completed: {level.RATE_TEST} test, p-values adjusted by "
+    f"{level.MANY_ARMS}, interval of the difference after {level.RATE_DIFFERENCE_INTERVAL}. "
 )
 """How numbers were made; the same words in every report. More in docs/statistics.md."""

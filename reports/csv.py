@@ -12,12 +12,13 @@ Numbers have full precision; what does not exist (the rate of no episodes, say) 
 | not_real | what is not the real thing, empty if everything is |
 | notes | what to know before reading any number of the report |
 | episodes_asked, episodes, completed, successes, errors | counts; completed = episodes - errors |
-| rate, rate_low, rate_high | successes / completed with its exact (Clopper–Pearson) 95 % interval |
+| rate, rate_low, rate_high | successes / completed with its exact (Clopper–Pearson) interval |
 | rate_all | successes / episodes: an error counts as not solved |
 | rate_task_mean, rate_task_mean_low, rate_task_mean_high | in the suite's line: unweighted mean of the tasks' rates |
 | steps_mean, steps_success_mean | mean environment steps of completed episodes, of successes |
 | queries, latency_p50_ms, latency_p95_ms | how often the policy was asked, milliseconds to its answer |
 | seconds_mean | mean wall-clock seconds of a completed episode |
+| KEY, KEY_low, KEY_high | for every other metric of the runs, a figure's name for instance (``env/length``) |
 
 ``episodes.csv``: one line for each arm and episode.
 
@@ -31,6 +32,7 @@ Numbers have full precision; what does not exist (the rate of no episodes, say) 
 | scene_hash, final_hash | of the scene after reset, of the simulator's state at the end |
 | error_kind, error | of errors |
 | video | path relative to the run folder |
+| NAME | for every figure of the runs, such as ``env/length`` |
 
 ``pairs.csv``: each other arm against the first.
 
@@ -39,9 +41,13 @@ Numbers have full precision; what does not exist (the rate of no episodes, say) 
 | suite, first, second | which; differences are second minus first |
 | pairs, both, only_first, only_second, neither | episodes that both completed, by outcome |
 | left_out | episodes in which an arm ended in an error |
-| difference, difference_low, difference_high | of success rates, with a 95 % interval |
+| difference, difference_low, difference_high | of success rates, with its interval |
 | p_value, p_holm | exact McNemar, and adjusted for the number of arms |
 | blocked | why the two must not be compared; the numbers are then left out |
+| KEY_pairs | for every other metric that is compared: episodes for which both arms have a value |
+| KEY_difference, KEY_difference_low, KEY_difference_high, KEY_p_value, KEY_p_holm | as above, of these |
+
+Intervals are at the level of `mmact_eval.statistics.level`, 95 %; metrics and their methods are in docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -54,9 +60,10 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.metrics.metric import Difference, Measured, Metric
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.report_data import ArmRun, Report
-from mmact_eval.results.summary import Row
+from mmact_eval.results.summary import Row, Summary
 
 
 def write(report: Report, out: Path) -> list[Path]:
@@ -76,13 +83,14 @@ def write(report: Report, out: Path) -> list[Path]:
 
 def tasks(report: Report) -> Iterator[dict[str, Any]]:
     """The lines of ``report.csv``."""
+    metrics = report.metrics
     for arm in report.runs:
         notes = " ".join(report.warnings)
-        yield from (_task(arm, row, "task", notes) for row in arm.summary.rows)
-        yield _task(arm, arm.summary.total, "suite", notes)
+        yield from (_task(arm, row, "task", notes, metrics) for row in arm.summary.rows)
+        yield _task(arm, arm.summary.total, "suite", notes, metrics)
 
 
-def _task(arm: ArmRun, row: Row, level: str, notes: str) -> dict[str, Any]:
+def _task(arm: ArmRun, row: Row, level: str, notes: str, metrics: Sequence[Metric]) -> dict[str, Any]:
     summary = arm.summary
     whole = level == "suite"
     return {
@@ -101,24 +109,30 @@ def _task(arm: ArmRun, row: Row, level: str, notes: str) -> dict[str, Any]:
         "completed": row.completed,
         "successes": row.successes,
         "errors": row.errors,
-        "rate": row.rate,
-        "rate_low": row.low,
-        "rate_high": row.high,
-        "rate_all": row.rate_all,
-        "rate_task_mean": summary.task_mean if whole else None,
-        "rate_task_mean_low": summary.task_mean_low if whole else None,
-        "rate_task_mean_high": summary.task_mean_high if whole else None,
-        "steps_mean": row.steps,
-        "steps_success_mean": row.steps_success,
-        "queries": row.queries,
-        "latency_p50_ms": row.latency_p50,
-        "latency_p95_ms": row.latency_p95,
-        "seconds_mean": row.seconds,
+        **_measures(metrics, row, summary if whole else None),
     }
+
+
+def _measures(metrics: Sequence[Metric], row: Row, whole: Summary | None) -> dict[str, Any]:
+    """All metrics. Of the standard ones only the headline has its interval; and the mean over tasks is among them."""
+    cells: dict[str, Any] = {}
+    for metric in metrics:
+        found = row.measures.get(metric.key, Measured())
+        cells[metric.key] = found.value
+        if metric.kind.interval and (metric.headline or not metric.standard):
+            cells |= {f"{metric.key}_low": found.low, f"{metric.key}_high": found.high}
+        if metric.key == "rate_all":
+            cells |= {
+                "rate_task_mean": whole.task_mean if whole else None,
+                "rate_task_mean_low": whole.task_mean_low if whole else None,
+                "rate_task_mean_high": whole.task_mean_high if whole else None,
+            }
+    return cells
 
 
 def episodes(report: Report) -> Iterator[dict[str, Any]]:
     """The lines of ``episodes.csv``."""
+    figures = sorted({name for arm in report.runs for result in arm.run.results for name in result.figures})
     for arm in report.runs:
         for result in arm.run.results:
             episode = result.episode
@@ -140,16 +154,19 @@ def episodes(report: Report) -> Iterator[dict[str, Any]]:
                 "error_kind": result.error_kind,
                 "error": result.error,
                 "video": result.artifacts.get("video", ""),
+                **{name: result.figures.get(name) for name in figures},
             }
 
 
 def pairs(report: Report) -> Iterator[dict[str, Any]]:
     """The lines of ``pairs.csv``."""
+    compared = {key for suite in report.suites for pairing in suite.pairings for key in pairing.measures}
+    keys = [metric.key for metric in report.metrics if metric.key in compared]
     for suite in report.suites:
-        yield from (_pair(suite.suite, pairing) for pairing in suite.pairings)
+        yield from (_pair(suite.suite, pairing, keys) for pairing in suite.pairings)
 
 
-def _pair(suite: str, pairing: Pairing) -> dict[str, Any]:
+def _pair(suite: str, pairing: Pairing, keys: Sequence[str]) -> dict[str, Any]:
     counts, valid = pairing.counts, not pairing.blocked
     low, high = pairing.interval if valid else (None, None)
     return {
@@ -168,6 +185,19 @@ def _pair(suite: str, pairing: Pairing) -> dict[str, Any]:
         "p_value": pairing.p_value if valid else None,
         "p_holm": pairing.p_holm if valid else None,
         "blocked": "; ".join(pairing.blocked),
+        **{name: cell for key in keys for name, cell in _difference(key, pairing).items()},
+    }
+
+
+def _difference(key: str, pairing: Pairing) -> dict[str, Any]:
+    found = pairing.measures.get(key, Difference())
+    return {
+        f"{key}_pairs": found.pairs,
+        f"{key}_difference": found.difference,
+        f"{key}_difference_low": found.low,
+        f"{key}_difference_high": found.high,
+        f"{key}_p_value": found.p_value,
+        f"{key}_p_holm": found.p_holm,
     }
 
 

@@ -2,7 +2,8 @@
 
 Its format has no errors: episodes that ended in one are left out, and `n_episodes` counts the others. A success has
 the reward 1, anything else 0. Videos are paths relative to the run folder. ``notes``, which `lerobot-eval` does not
-write, is there if one must know something before reading the numbers.
+write, is there if one must know something before reading the numbers. Other metrics of the runs (figures of episodes,
+say) are there by their keys: the value of each episode, null where it has none, and ``avg_KEY`` for what they come to.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.metrics.collecting import measured, merged
+from mmact_eval.results.metrics.metric import Measured, Metric
 from mmact_eval.results.report_data import ArmRun, Report
 from mmact_eval.types import EpisodeResult
 
@@ -41,6 +44,7 @@ def record(runs: Sequence[ArmRun]) -> dict[str, Any]:
     Per task the metrics of each episode, per group and overall their means. As in lerobot, what has no episodes is
     NaN, which Python's and most other readers of JSON take.
     """
+    metrics = [m for m in merged(run.summary.metrics for run in runs) if not m.standard]
     per_task: list[dict[str, Any]] = []
     per_group: dict[str, dict[str, Any]] = {}
     everything: list[EpisodeResult] = []
@@ -50,28 +54,29 @@ def record(runs: Sequence[ArmRun]) -> dict[str, Any]:
             if result.outcome != "error":
                 by_task.setdefault(result.episode.task, []).append(result)
         per_task += [
-            {"task_group": run.run.suite, "task_id": number, "metrics": _metrics(results)}
+            {"task_group": run.run.suite, "task_id": number, "metrics": _metrics(results, metrics)}
             for number, results in enumerate(by_task.values())
         ]
         completed = [result for results in by_task.values() for result in results]
-        per_group[run.run.suite] = _means(completed)
+        per_group[run.run.suite] = _means(completed, metrics)
         everything += completed
     seconds = math.fsum(result.seconds for result in everything)
-    overall = {**_means(everything), "eval_s": seconds, "eval_ep_s": seconds / max(1, len(everything))}
+    overall = {**_means(everything, metrics), "eval_s": seconds, "eval_ep_s": seconds / max(1, len(everything))}
     return {"per_task": per_task, "per_group": per_group, "overall": overall}
 
 
-def _metrics(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+def _metrics(results: Sequence[EpisodeResult], metrics: Sequence[Metric]) -> dict[str, Any]:
     rewards = [float(result.outcome == "success") for result in results]
     return {
         "sum_rewards": rewards,
         "max_rewards": list(rewards),
         "successes": [result.outcome == "success" for result in results],
         "video_paths": _videos(results),
+        **{metric.key: [metric.value(result) for result in results] for metric in metrics},
     }
 
 
-def _means(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+def _means(results: Sequence[EpisodeResult], metrics: Sequence[Metric]) -> dict[str, Any]:
     rate = sum(result.outcome == "success" for result in results) / len(results) if results else math.nan
     return {
         "avg_sum_reward": rate,
@@ -79,7 +84,13 @@ def _means(results: Sequence[EpisodeResult]) -> dict[str, Any]:
         "pc_success": 100.0 * rate,
         "n_episodes": len(results),
         "video_paths": _videos(results),
+        **{f"avg_{metric.key}": found.value for metric, found in _measured(metrics, results)},
     }
+
+
+def _measured(metrics: Sequence[Metric], results: Sequence[EpisodeResult]) -> Iterator[tuple[Metric, Measured]]:
+    _, together = measured(metrics, {"": results})
+    yield from ((metric, together[metric.key]) for metric in metrics)
 
 
 def _videos(results: Sequence[EpisodeResult]) -> list[str]:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import without_nan
+from mmact_eval.statistics import level
 
 VERSION = 1
 
@@ -44,6 +46,8 @@ def record(report: Report) -> dict[str, Any]:
         "arms": list(report.arms),
         "not_real": list(report.not_real),
         "warnings": list(report.warnings),
+        "confidence": level.CONFIDENCE,
+        "metrics": [_metric(metric) for metric in report.metrics],
         "suites": [_suite(suite) for suite in report.suites],
         "averages": {
             arm: {"rate": mean.rate, "interval": [mean.low, mean.high]} for arm, mean in report.averages.items()
@@ -68,6 +72,19 @@ def record(report: Report) -> dict[str, Any]:
         data["repeats"] = asdict(report.repeats)
     plain: dict[str, Any] = without_nan(data)
     return plain
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {
+        "key": metric.key,
+        "label": metric.label,
+        "kind": metric.kind.name,
+        "unit": metric.unit,
+        "better": metric.better,
+        "interval": metric.kind.interval,
+        "test": metric.kind.test if metric.compared else "",
+        "figures": list(metric.figures),
+    }
 
 
 def _suite(suite: SuiteReport) -> dict[str, Any]:
@@ -121,4 +138,5 @@ def _pairing(pairing: Pairing) -> dict[str, Any]:
         "p_holm": pairing.p_holm if valid else None,
         "detectable": pairing.detectable if valid else None,
         "identical": pairing.identical,
+        "measures": {key: found.record() for key, found in pairing.measures.items()} if valid else {},
     }

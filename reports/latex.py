@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mmact_eval.reports import _measures as measures
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.results.published.table import PublishedTable
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
+from mmact_eval.statistics import level
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "–": "--", "−": "$-$", "…": r"\ldots{}", "→": r"$\to$", text.SPACE: "~",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$",
     # At the beginning of a row these would be taken for an argument of the `\\\\` before it.
     "[": "{[}", "]": "{]}", "*": "{*}",
 }  # fmt: skip
@@ -35,6 +38,7 @@ def render(report: Report) -> str:
     for suite in report.suites:
         blocks += _tasks(suite)
         blocks += _pairings(suite)
+        blocks += _measures(suite)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -61,7 +65,8 @@ def _overview(report: Report) -> Iterator[str]:
         lines.append(cells)
     if report.published:
         lines += [None, *_published(report, report.published, mean)]
-    caption = f"Success rates in percent with exact 95~\\% intervals. {escape(' '.join(report.not_real))}"
+    intervals = escape(level.interval_name(space=text.SPACE))
+    caption = f"Success rates in percent with exact {intervals}s. {escape(' '.join(report.not_real))}"
     if any(suite.best for suite in report.suites):
         caption += " Bold: arms that cannot be told from the best."
     if report.published:
@@ -112,9 +117,20 @@ def _pairings(suite: SuiteReport) -> Iterator[str]:
         cells += [text.points_interval(*pairing.interval), text.p_value(pairing.p_holm)]
         lines.append([escape(pairing.second), *map(escape, cells)])
     if lines:
-        head = ["Arm", "Pairs", "Gained / lost", "Difference", r"95~\% interval", "$p$ (Holm)"]
+        interval = escape(level.interval_name(space=text.SPACE))
+        head = ["Arm", "Pairs", "Gained / lost", "Difference", interval, f"$p$ ({level.MANY_ARMS})"]
         caption = f"{escape(suite.title)}: against {escape(suite.pairings[0].first)} on the same episodes, in points."
-        yield _table(head, lines, caption + " Exact McNemar test.", f"{suite.suite}-pairs")
+        yield _table(
+            head, lines, f"{caption} {level.RATE_TEST[0].upper()}{level.RATE_TEST[1:]} test.", f"{suite.suite}-pairs"
+        )
+
+
+def _measures(suite: SuiteReport) -> Iterator[str]:
+    if measures.shown(suite):
+        found = measures.totals(suite)
+        lines = [list(map(escape, line)) for line in found.lines]
+        caption = escape(f"{suite.title}: {measures.TITLE.lower()}. {measures.method(suite)}")
+        yield _table(["", *map(escape, found.head[1:])], lines, caption, f"{suite.suite}-measures")
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str] | None], caption: str, label: str) -> str:

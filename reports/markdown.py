@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mmact_eval.reports import _measures as measures
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.reports._markdown_table import bold, cell, pairs, table
@@ -14,6 +15,7 @@ from mmact_eval.results.published.table import PublishedTable
 from mmact_eval.results.repeats import Repeats
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import Row, Summary
+from mmact_eval.statistics import level
 
 _MAX_MESSAGE = 300
 
@@ -122,6 +124,22 @@ def _suite(suite: SuiteReport, heading: str) -> Iterator[str]:
         yield f"Against {cell(suite.pairings[0].first)}, on the episodes that both completed:"
         yield _pairings(suite)
         yield " ".join(filter(None, [cell(text.best_sentence(suite)), text.detectable_sentence(suite.pairings[0])]))
+    if measures.shown(suite):
+        yield f"{'###' if heading else '##'} {measures.TITLE}"
+        yield _plain_table(measures.by_task(suite))
+        compared = measures.differences(suite)
+        if compared:
+            yield f"Against {cell(suite.pairings[0].first)}:"
+            yield _plain_table(compared)
+        yield cell(measures.method(suite))
+
+
+def _plain_table(plain: measures.Table) -> str:
+    lines = [
+        bold(list(map(cell, line)), len(line)) if number in plain.totals else list(map(cell, line))
+        for number, line in enumerate(plain.lines)
+    ]
+    return table(list(map(cell, plain.head)), lines, left=plain.left)
 
 
 def _headline(summary: Summary) -> str:
@@ -129,18 +147,18 @@ def _headline(summary: Summary) -> str:
     if not total.completed:
         return "**No episode was completed.**"
     line = f"**{text.percent(total.rate)}** success: {total.successes} of {total.completed} completed episodes"
-    line += f" ({100 * summary.confidence:g} % interval {text.row_interval(total)})"
+    line += f" ({level.interval_name(summary.confidence)} {text.row_interval(total)})"
     if total.errors:
         line += f"; {text.percent(total.rate_all)} of all {total.episodes} episodes, errors counted as not solved"
     if sum(row.completed > 0 for row in summary.rows) > 1:
         line += f"; mean over tasks {text.percent(summary.task_mean)}"
         line += f" ({text.interval(summary.task_mean_low, summary.task_mean_high)})"
-    return line + "."
+    return "; ".join([line, *map(cell, measures.headlines(summary))]) + "."
 
 
 def _results(summary: Summary) -> str:
     errors = summary.total.errors > 0
-    head = ["task", "success", "rate", f"{100 * summary.confidence:g} % interval", "errors"]
+    head = ["task", "success", "rate", level.interval_name(summary.confidence), "errors"]
     head += ["rate over all"] if errors else []
     head += ["steps", "steps to success", "latency p50 / p95"]
     lines = [_result(row, cell(row.task), errors) for row in summary.rows]
@@ -179,7 +197,7 @@ def _mean(summary: Summary) -> str:
 
 
 def _pairings(suite: SuiteReport) -> str:
-    head = ["arm", "pairs", "gained", "lost", "difference, points", "95 % interval", "p (McNemar)", "p (Holm)"]
+    head = ["arm", "pairs", "gained", "lost", "difference, points", level.interval_name(), "p (McNemar)", "p (Holm)"]
     lines = []
     for pairing in suite.pairings:
         counts = pairing.counts

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmact_eval.errors import MmactEvalError, UsageError
+from mmact_eval.statistics.level import ALPHA, POWER, RATE_TEST, interval_name, percent
 
 if TYPE_CHECKING:
+    from mmact_eval.results.metrics.comparing import Differences
     from mmact_eval.results.pairing import Pairing
     from mmact_eval.results.report_data import SuiteReport
     from mmact_eval.results.verdict import Verdict
@@ -54,7 +56,7 @@ Exit code:
 @click.argument("run_b", metavar="[NAME=]RUN_B")
 @click.option("--margin", type=click.FloatRange(0, 100, min_open=True), default=5.0, show_default=True,
               help="Loss in percentage points that must be excluded.")  # fmt: skip
-@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=ALPHA, show_default=True,
               help="Level of the test; the interval has 1 - alpha.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="FIELD",
               help="A protocol field that may differ: protocol.replan, versions, scene; may be repeated.")  # fmt: skip
@@ -66,7 +68,7 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     informative. Errors are counted twice, left out and as not solved, and the worse verdict counts.
     """
     from mmact_eval.results.arms.names import split_name
-    from mmact_eval.results.reporting import read_report
+    from mmact_eval.results.reporting import other_differences, read_report
     from mmact_eval.results.verdict import judge
 
     try:
@@ -83,29 +85,45 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     (suite,) = report.suites
     (pairing,) = suite.pairings
     verdict = judge(pairing, margin / 100.0, alpha)
+    others = {} if pairing.blocked else other_differences(suite.arms[0], suite.arms[1], 1.0 - alpha)
     if as_json:
-        click.echo(json.dumps(_record(suite, pairing, verdict, margin, alpha), indent=2))
+        click.echo(json.dumps(_record(suite, pairing, verdict, others, margin, alpha), indent=2))
     else:
-        click.echo(_text(suite, pairing, verdict))
+        click.echo(_text(suite, pairing, verdict, others, alpha))
     return verdict.exit_code
 
 
-def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict) -> str:
+def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differences, alpha: float) -> str:
     lines = ["", f"{suite.title}: {pairing.second} (B) against {pairing.first} (A)"]
     lines += dict.fromkeys(f"Not the real thing: {text}" for arm in suite.arms for text in arm.summary.not_real)
     lines += [f"Note: {arm.arm}: {text}" for arm in suite.arms for text in arm.summary.warnings]
     if not pairing.blocked:
-        low, high = pairing.interval
+        low, high = pairing.interval_at(1.0 - alpha)
         lines += [*(f"Note: {text}" for text in suite.notes), "", *_table(pairing)]
         lines.append(
-            f"difference B - A {100 * pairing.counts.difference:+.1f} points, 95 % interval {100 * low:+.1f} to "
-            f"{100 * high:+.1f}; exact McNemar p = {pairing.p_value:.3g}"
+            f"difference B - A {100 * pairing.counts.difference:+.1f} points, {interval_name(1.0 - alpha)} "
+            f"{100 * low:+.1f} to {100 * high:+.1f}; {RATE_TEST} p = {pairing.p_value:.3g}"
         )
-        if pairing.detectable == pairing.detectable:
-            lines.append(f"smallest difference that would be seen (power 80 %): {100 * pairing.detectable:.1f} points")
+        detectable = pairing.detectable_at(alpha)
+        if detectable == detectable:
+            seen = f"smallest difference that would be seen (power {percent(POWER)})"
+            lines.append(f"{seen}: {100 * detectable:.1f} points")
+        lines += _others(suite, others, alpha)
     lines += ["", verdict.kind.upper(), *(f"  {reason}" for reason in verdict.reasons)]
     lines += [f"  {advice}" for advice in _advice(pairing)]
     return "\n".join(lines)
+
+
+def _others(suite: SuiteReport, found: Differences, alpha: float) -> list[str]:
+    """A line for each other metric that is compared."""
+    from mmact_eval.results.metrics import words
+
+    return [
+        f"{metric.label}: B - A {words.difference(metric, one)}, {interval_name(1.0 - alpha)} "
+        f"{words.difference_interval(metric, one)}; {metric.kind.test} p = {one.p_value:.3g}, {one.pairs} pairs"
+        for metric in suite.further
+        if (one := found.get(metric.key)) is not None
+    ]
 
 
 def _advice(pairing: Pairing) -> list[str]:
@@ -136,7 +154,11 @@ def _table(pairing: Pairing) -> list[str]:
     return [lines[0], rule, *lines[1:-1], rule, lines[-1], ""]
 
 
-def _record(suite: SuiteReport, pairing: Pairing, verdict: Verdict, margin: float, alpha: float) -> dict[str, Any]:
+def _record(
+    suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differences, margin: float, alpha: float
+) -> dict[str, Any]:
+    from mmact_eval.results.summary import without_nan
+
     comparable = not pairing.blocked
     return {
         "suite": suite.suite,
@@ -157,8 +179,11 @@ def _record(suite: SuiteReport, pairing: Pairing, verdict: Verdict, margin: floa
         "missing_b": pairing.missing_second,
         "identical": pairing.identical,
         "difference": pairing.counts.difference if comparable else None,
-        "interval_95": list(pairing.interval) if comparable else None,
+        "confidence": 1.0 - alpha,
+        "interval": list(pairing.interval_at(1.0 - alpha)) if comparable else None,
+        "interval_95": list(pairing.interval_at(0.95)) if comparable else None,
         "p_value": pairing.p_value if comparable else None,
+        "measures": without_nan({key: found.record() for key, found in others.items()}),
         "notes": list(suite.notes),
         "not_real": sorted({text for arm in suite.arms for text in arm.summary.not_real}),
     }

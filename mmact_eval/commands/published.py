@@ -9,6 +9,8 @@ from dataclasses import asdict
 
 import click
 
+from mmact_eval.statistics.level import interval_name
+
 
 @click.command(
     "published",
@@ -69,7 +71,7 @@ def command(suite: str | None, model: str | None, as_csv: bool) -> int:
                 result.source,
             )
         )
-    head = ("suite", "model", "value", "95 % interval", "episodes", "kind", "physics", "protocol", "source")
+    head = ("suite", "model", "value", interval_name(), "episodes", "kind", "physics", "protocol", "source")
     _echo(rows, head, left=2)
     return 0
 

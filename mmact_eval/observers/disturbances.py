@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.protocols import Env
-from mmact_eval.transforms.disturbance import ARTIFACT
+from mmact_eval.transforms.disturbance import ARTIFACT, DISPLACED, METRES
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
 
@@ -31,6 +31,7 @@ class DisturbanceRecorder:
         self.stride: int | None = None
         self._artifacts = artifacts
         self._happened: dict[str, Any] | None = None
+        self._metres = 0.0
 
     def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
         """Nothing has happened yet."""
@@ -40,7 +41,7 @@ class DisturbanceRecorder:
 
     def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
         """Ask the environment what has happened."""
-        self._happened = getattr(env, "happened", None)
+        self._happened, self._metres = getattr(env, "happened", None), getattr(env, "displaced", 0.0)
 
     def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
         """Write it down.
@@ -58,3 +59,9 @@ class DisturbanceRecorder:
         with self._artifacts.place(name) as file:
             file.write_text(json.dumps(self._happened) + "\n", encoding="utf-8")
         return {ARTIFACT: name}
+
+    def figures(self, result: EpisodeResult) -> Mapping[str, float]:
+        """Whether something was displaced, and how far."""
+        if self._happened is None:
+            return {DISPLACED: 0.0}
+        return {DISPLACED: 1.0, METRES: self._metres}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ from mmact_eval.protocols import Env
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
 ARTIFACT = "plan"
+
+TEXTS, EXACT = "plan/texts", "plan/exact"
+"""Figures: texts that a reference was asked about; share of those that say exactly what the reference says."""
+
+PICTURES, EQUAL, PSNR, SSIM = "picture/pictures", "picture/equal", "picture/psnr", "picture/ssim"
+"""Figures: pictures held against the frame they predict, those of them that are equal to it, if any; mean PSNR of the
+others in dB, and mean SSIM of all."""
 
 
 class TranscriptRecorder:
@@ -103,6 +110,10 @@ class TranscriptRecorder:
             file.write_text(lines, encoding="utf-8", errors="backslashreplace")
         return {ARTIFACT: transcript}
 
+    def figures(self, result: EpisodeResult) -> Mapping[str, float]:
+        """The scores of the lines written; see `plan_figures`."""
+        return plan_figures(self._said)
+
     def _scored(self, number: int, name: str) -> dict[str, Any]:
         picture = self._images[number]
         reached = fitted(self._reached[number], picture.shape[0], picture.shape[1])
@@ -116,6 +127,38 @@ class TranscriptRecorder:
 
         with self._artifacts.place(name) as file:
             imageio.imwrite(file, image)
+
+
+def plan_figures(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """How good what was said in an episode is, as its figures; empty if nothing can be scored.
+
+    Args:
+        lines: of its transcript; scores that are no numbers are left out.
+    """
+    right: list[bool] = []
+    psnr_of: list[float] = []
+    ssim_of: list[float] = []
+    for said in lines:
+        if isinstance(said.get("reference"), str):
+            right.append(said.get("text") == said["reference"])
+        if _is_number(said.get("ssim")):
+            ssim_of.append(said["ssim"])
+        if _is_number(said.get("psnr")):
+            psnr_of.append(said["psnr"])
+    found: dict[str, float] = {}
+    if right:
+        found |= {TEXTS: float(len(right)), EXACT: sum(right) / len(right)}
+    if ssim_of:
+        found |= {PICTURES: float(len(ssim_of)), SSIM: math.fsum(ssim_of) / len(ssim_of)}
+        if len(psnr_of) < len(ssim_of):
+            found[EQUAL] = float(len(ssim_of) - len(psnr_of))
+    if psnr_of:
+        found[PSNR] = math.fsum(psnr_of) / len(psnr_of)
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_transcript(file: Path, most: int | None = None) -> Iterator[Mapping[str, Any]]:

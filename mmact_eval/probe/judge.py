@@ -12,8 +12,9 @@ from mmact_eval.probe.alterations import Alteration
 from mmact_eval.probe.dimensions import GRIPPER, JOINT, TRANSLATION, Dimension
 from mmact_eval.probe.finding import Finding, Verdict
 from mmact_eval.probe.readings import Reading
-from mmact_eval.probe.search import ALPHA, ENOUGH, Comparison, Search
+from mmact_eval.probe.search import ENOUGH, Comparison, Search
 from mmact_eval.specs import ActionSpec
+from mmact_eval.statistics.level import ALPHA
 
 INPUTS, ACTIONS, TASK = "inputs", "actions", "task"
 
@@ -85,10 +86,10 @@ def _judge_family(group: str, family: str, comparisons: Sequence[Comparison]) ->
     best = max(comparisons, key=lambda c: c.gain.value)
     numbers = {f"{c.hypothesis.name}": c.other for c in comparisons}
     shown = f"{best.plain:.2f}; best alternative, {best.hypothesis.name}: {best.other:.2f}"
-    if best.gain.value >= _DOUBT and best.gain.lower(_DOUBT) > 0:
+    if best.gain.value >= _DOUBT and best.gain.lower(ALPHA) > 0:
         todo = f"{best.hypothesis.remedy}? Not certain: ask with more --episodes"
         return Finding(group, family, "suspicious", shown, todo, numbers)
-    open_ = [c for c in comparisons if c.gain.upper(_DOUBT) >= 0]
+    open_ = [c for c in comparisons if c.gain.upper(ALPHA) >= 0]
     if not open_:
         return Finding(group, family, "ok", shown, numbers=numbers)
     names = ", ".join(c.hypothesis.name for c in open_)

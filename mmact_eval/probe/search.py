@@ -21,10 +21,8 @@ from mmact_eval.probe.dimensions import ROTATION, Dimension, amounts
 from mmact_eval.probe.readings import Reading
 from mmact_eval.probe.reference import Frame
 from mmact_eval.specs import ActionSpec
+from mmact_eval.statistics.level import ALPHA
 from mmact_eval.types import Observation
-
-ALPHA = 0.05
-"""Probability of one false alarm or more among all hypotheses of a round, as far as intervals can promise it."""
 
 ENOUGH = 0.4
 """Agreement from which on the policy is taken to know the task."""
@@ -235,6 +233,7 @@ class Searcher:
         gained = jackknife(gain, self._clusters)
         before, after = agreement(answers, expert, columns), agreement(other, expert, columns)
         sound = after >= ENOUGH / 2 and bool(hypothesis.remedy)
+        # One false alarm or more among all hypotheses has that probability, as far as intervals can promise it.
         clear = sound and gained.value >= least and gained.lower(ALPHA / max(1, found.hypotheses)) > 0
         likely = sound and gained.value >= least / 3 and gained.lower(ALPHA) > 0
         return Comparison(hypothesis, before, after, gained, clear, likely)

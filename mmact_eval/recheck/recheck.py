@@ -71,11 +71,19 @@ class Pair:
         found = ["scene"] if self.scene_differs else []
         found += [f"{name} {a} → {b}" for name in ("steps", "queries")
                   if (a := getattr(then, name)) != (b := getattr(now, name))]  # fmt: skip
+        found += [f"{name} {then.figures.get(name, 'absent')} → {now.figures.get(name, 'absent')}"
+                  for name in _different_figures(then, now)]  # fmt: skip
         if not then.final_hash:
             found.append("no hash was recorded")
         elif then.final_hash != now.final_hash:
             found.append("final state")
         return ", ".join(found)
+
+
+def _different_figures(then: EpisodeResult, now: EpisodeResult) -> list[str]:
+    """The rollout's own figures that are not equal, those that only one has included."""
+    before, here = dict(then.reproducible_figures()), dict(now.reproducible_figures())
+    return sorted(name for name in before.keys() | here.keys() if before.get(name) != here.get(name))
 
 
 @dataclass(frozen=True)

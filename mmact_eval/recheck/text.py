@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mmact_eval.recheck.recheck import Pair, Recheck
 from mmact_eval.results.terminal_table import short_task
+from mmact_eval.statistics.level import interval_name
 from mmact_eval.statistics.rates import clopper_pearson
 
 _HEADER = ("task", "init", "seed", "then", "now", "")
@@ -51,7 +52,9 @@ def _counts(recheck: Recheck) -> str:
         told += f" {left_out} episodes of the run ended in errors then; these are not compared."
     if compared and len(compared) < len(recheck.run.results) - left_out:
         low, high = clopper_pearson(different, len(compared))
-        told += f" Of all its episodes {100 * low:.1f} to {100 * high:.1f} % come out differently here (95 % interval)."
+        told += (
+            f" Of all its episodes {100 * low:.1f} to {100 * high:.1f} % come out differently here ({interval_name()})."
+        )
     return told
 
 

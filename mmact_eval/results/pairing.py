@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mmact_eval.results.comparable import protocol_differences, scene_difference
+from mmact_eval.results.metrics import comparing
+from mmact_eval.results.metrics.comparing import Differences
 from mmact_eval.runs.reading import Run
+from mmact_eval.statistics.level import ALPHA, CONFIDENCE
 from mmact_eval.statistics.many import holm
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.power import smallest_detectable_difference
@@ -28,6 +31,7 @@ class Pairing:
         identical: every pair ended in the same simulator state after the same number of steps.
         blocked: why the two must not be compared, a sentence each; empty if they may.
         p_holm: the p-value adjusted for the other pairings of the report; the plain one if there are none.
+        measures: the differences in other metrics than the success rate, by the metric's key.
     """
 
     first: str
@@ -40,6 +44,7 @@ class Pairing:
     identical: bool
     blocked: tuple[str, ...] = ()
     p_holm: float = math.nan
+    measures: Differences = field(default_factory=dict)
 
     @property
     def left_out(self) -> int:
@@ -53,14 +58,22 @@ class Pairing:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the difference."""
-        return difference_interval(self.counts)
+        """Of the difference, at the level of `mmact_eval.statistics.level`."""
+        return self.interval_at(CONFIDENCE)
+
+    def interval_at(self, confidence: float) -> tuple[float, float]:
+        """Of the difference, at another level."""
+        return difference_interval(self.counts, confidence)
 
     @cached_property
     def detectable(self) -> float:
-        """The smallest difference that so many pairs, with so many flips, show with probability 0.8."""
+        """The smallest difference that so many pairs, with so many flips, show with the power of `level`."""
+        return self.detectable_at(ALPHA)
+
+    def detectable_at(self, alpha: float) -> float:
+        """The same for a test at another level."""
         share = self.counts.discordant / self.counts.n if self.counts.n else 0.0
-        return smallest_detectable_difference(self.counts.n, share)
+        return smallest_detectable_difference(self.counts.n, share, alpha=alpha)
 
 
 def pair(first: str, run_a: Run, second: str, run_b: Run, allow: Sequence[str] = ()) -> Pairing:
@@ -90,7 +103,7 @@ def pair(first: str, run_a: Run, second: str, run_b: Run, allow: Sequence[str] =
         tasks={task: _count(pairs) for task, pairs in by_task.items()},
         missing_first=len(b) - len(common),
         missing_second=len(a) - len(common),
-        identical=bool(completed) and all(x.final_hash and x.reproducible() == y.reproducible() for x, y in completed),
+        identical=bool(completed) and all(x.final_hash and x.course() == y.course() for x, y in completed),
         blocked=blocked,
     )
 
@@ -112,4 +125,8 @@ def adjusted(pairings: Sequence[Pairing]) -> tuple[Pairing, ...]:
     """The same with Holm's correction over those that may be compared."""
     valid = [pairing for pairing in pairings if not pairing.blocked]
     corrected = iter(holm([pairing.p_value for pairing in valid]))
-    return tuple(pairing if pairing.blocked else replace(pairing, p_holm=next(corrected)) for pairing in pairings)
+    measures = iter(comparing.adjusted([pairing.measures for pairing in valid]))
+    return tuple(
+        pairing if pairing.blocked else replace(pairing, p_holm=next(corrected), measures=next(measures))
+        for pairing in pairings
+    )

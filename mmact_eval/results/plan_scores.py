@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmact_eval.observers.transcript import ARTIFACT, read_transcript
+from mmact_eval.observers.transcript import EQUAL, EXACT, PICTURES, PSNR, SSIM, TEXTS
+from mmact_eval.results.metrics.older_runs import with_figures
 from mmact_eval.runs.reading import Run
-from mmact_eval.statistics.rates import mean
+from mmact_eval.types import EpisodeResult
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,28 @@ class PlanScores:
 
 
 def read_plan_scores(run: Run) -> PlanScores | None:
-    """The scores of a run from what its episodes left behind; None if there is nothing to score.
+    """The scores of a run from its episodes' figures, or what they left behind; None if there is nothing to score."""
+    return plan_scores(with_figures(run).results)
 
-    Files that are gone or cannot be read are left out.
-    """
-    texts: list[bool] = []
-    psnr: list[float] = []
-    ssim: list[float] = []
-    for result in run.results:
-        path = result.artifacts.get(ARTIFACT)
-        for said in read_transcript(run.folder_of(result.episode) / path) if path else ():
-            if isinstance(said.get("reference"), str):
-                texts.append(said.get("text") == said["reference"])
-            if _is_number(said.get("ssim")):
-                ssim.append(said["ssim"])
-            if _is_number(said.get("psnr")):
-                psnr.append(said["psnr"])
+
+def plan_scores(results: Sequence[EpisodeResult]) -> PlanScores | None:
+    """The scores of all episodes from their figures; None if there is nothing to score."""
+    figures = [result.figures for result in results]
+    texts = [(of[EXACT], of[TEXTS]) for of in figures if EXACT in of and TEXTS in of]
+    ssim = [(of[SSIM], of[PICTURES]) for of in figures if SSIM in of and PICTURES in of]
+    psnr = [(of[PSNR], of[PICTURES] - of.get(EQUAL, 0.0)) for of in figures if PSNR in of and PICTURES in of]
     if not texts and not ssim:
         return None
-    return PlanScores(len(texts), sum(texts), len(ssim), mean(psnr), mean(ssim))
+    number, pictures = math.fsum(n for _, n in texts), math.fsum(n for _, n in ssim)
+    return PlanScores(
+        texts=round(number),
+        same=round(math.fsum(share * n for share, n in texts)),
+        pictures=round(pictures),
+        psnr=_mean(psnr),
+        ssim=_mean(ssim),
+    )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _mean(of: Sequence[tuple[float, float]]) -> float:
+    total = math.fsum(n for _, n in of)
+    return math.fsum(mean * n for mean, n in of) / total if total else math.nan

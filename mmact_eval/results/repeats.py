@@ -26,7 +26,7 @@ class Repeated:
         average: mean of those that exist.
         spread: their standard deviation; NaN with fewer than two.
         difference: of the average against the first method's; NaN for the first.
-        low, high: 95 % interval of it, over repeats (see `mean_difference`); NaN where it cannot be had.
+        low, high: interval of it, over repeats (see `mean_difference`); NaN where it cannot be had.
         p_value, p_holm: that it is 0, and adjusted for all methods.
     """
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mmact_eval.results.metrics.collecting import merged
+from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.repeats import Repeats
 from mmact_eval.results.summary import Summary
@@ -51,6 +53,11 @@ class SuiteReport:
     notes: tuple[str, ...] = ()
 
     @property
+    def further(self) -> tuple[Metric, ...]:
+        """The metrics of any arm that the usual tables do not have."""
+        return tuple(metric for metric in merged(arm.summary.metrics for arm in self.arms) if not metric.standard)
+
+    @property
     def tasks(self) -> list[str]:
         """All tasks, in the benchmark's order as the first arm has it."""
         return list(dict.fromkeys(row.task for arm in self.arms for row in arm.summary.rows))
@@ -58,7 +65,7 @@ class SuiteReport:
 
 @dataclass(frozen=True)
 class Average:
-    """An arm's mean over the suites, of the means over their tasks, with a stratified 95 % interval."""
+    """An arm's mean over the suites, of the means over their tasks, with a stratified interval."""
 
     rate: float
     low: float
@@ -88,6 +95,11 @@ class Report:
     warnings: tuple[str, ...] = ()
     published: PublishedTable | None = None
     repeats: Repeats | None = None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All metrics of any run, each once: the standard ones first."""
+        return merged(run.summary.metrics for run in self.runs)
 
     @property
     def runs(self) -> Sequence[ArmRun]:

@@ -12,11 +12,13 @@ from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.results.arms.joined import joining_notes
 from mmact_eval.results.arms.names import arm_names, refuse_repeated
 from mmact_eval.results.arms.pooling import pooled
+from mmact_eval.results.metrics.comparing import Differences, differences
+from mmact_eval.results.metrics.older_runs import with_figures
 from mmact_eval.results.pairing import Pairing, adjusted, pair
-from mmact_eval.results.plan_scores import read_plan_scores
 from mmact_eval.results.report_data import ArmRun, Average, Report, SuiteReport
 from mmact_eval.results.summary import Summary, summarize
 from mmact_eval.runs.reading import Run, read_run
+from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.many import best_arms
 from mmact_eval.statistics.stratified import mean_rate_interval
 
@@ -31,10 +33,13 @@ def summarize_folder(folder: Path) -> Summary:
 
 
 def summarize_run(run: Run) -> Summary:
-    """Count a run."""
+    """Count a run; one that was made before there were figures has those that its files tell."""
+    return _summary(with_figures(run))
+
+
+def _summary(run: Run) -> Summary:
     summary = summarize(run.results, run.manifest, run.sessions)
-    plans = read_plan_scores(run)
-    return replace(summary, warnings=(*summary.warnings, *run.warnings), plans=plans)
+    return replace(summary, warnings=(*summary.warnings, *run.warnings))
 
 
 def read_report(
@@ -55,7 +60,7 @@ def read_report(
     """
     refuse_repeated(folders)
     given = names or [""] * len(folders)
-    runs, given = pooled([read_run(folder) for folder in folders], given, allow)
+    runs, given = pooled([with_figures(read_run(folder)) for folder in folders], given, allow)
     arms = arm_names(runs, given)
     if baseline is not None:
         if baseline not in arms:
@@ -64,7 +69,7 @@ def read_report(
         runs, arms = [runs[i] for i in order], [arms[i] for i in order]
     by_suite: dict[str, list[ArmRun]] = {}
     for arm, run in zip(arms, runs, strict=True):
-        by_suite.setdefault(run.suite, []).append(ArmRun(arm, run, summarize_run(run)))
+        by_suite.setdefault(run.suite, []).append(ArmRun(arm, run, _summary(run)))
     return make_report([_suite_report(found, allow) for found in by_suite.values()], list(dict.fromkeys(arms)))
 
 
@@ -110,8 +115,19 @@ def _suite_report(arms: Sequence[ArmRun], allow: Sequence[str]) -> SuiteReport:
     notes = _blocked_notes(blocked)
     notes += [_missing(p) for p in pairs.values() if p.first == first.arm and (p.missing_first or p.missing_second)]
     best = () if blocked else best_arms({key: p.counts for key, p in pairs.items()}, [arm.arm for arm in arms])
-    against_first = adjusted([pairing for pairing in pairs.values() if pairing.first == first.arm])
+    against_first = adjusted([
+        pairing if pairing.blocked else replace(pairing, measures=other_differences(first, arm))
+        for arm in arms[1:]
+        for pairing in [pairs[first.arm, arm.arm]]
+    ])  # fmt: skip
     return SuiteReport(suite, title, tuple(arms), against_first, tuple(best), tuple(notes))
+
+
+def other_differences(first: ArmRun, second: ArmRun, confidence: float = CONFIDENCE) -> Differences:
+    """The second arm against the first in the metrics beside the success rate that both have."""
+    there = {metric.key for metric in second.summary.metrics}
+    metrics = [metric for metric in first.summary.metrics if metric.key in there]
+    return differences(metrics, first.run.results, second.run.results, confidence)
 
 
 def _blocked_notes(blocked: Sequence[Pairing]) -> list[str]:

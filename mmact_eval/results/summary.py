@@ -1,4 +1,4 @@
-"""From episode results to rates: what every table and report is made of.
+"""From episode results to rates and other measures: what every table and report is made of.
 
 Errors (exceptions, crashes, time limits) are kept apart: the rate is over *completed* episodes, and a second rate
 counts errors as not solved. A suite's rate is pooled over its episodes; the unweighted mean over its tasks is given
@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mmact_eval.results.action_facts import action_warnings, executed_a_query
-from mmact_eval.results.plan_scores import PlanScores
-from mmact_eval.results.trained_on import seen_in_training
+from mmact_eval.results.metrics.built_in import STANDARD
+from mmact_eval.results.metrics.collecting import Measures, measured, metrics_of
+from mmact_eval.results.metrics.metric import Metric
+from mmact_eval.results.plan_scores import PlanScores, plan_scores
+from mmact_eval.results.trained_on import seen_in_training, training_metrics
 from mmact_eval.runs.files.session import Session
 from mmact_eval.runs.manifest import Manifest
-from mmact_eval.statistics.rates import clopper_pearson, mean, percentile
+from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.stratified import mean_rate_interval
 from mmact_eval.types import EpisodeResult
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,7 @@ class Row:
         episodes: episodes with a result, n.
         successes: k.
         errors: episodes that ended in an error, e.
-        rate: success rate over completed episodes, k / (n - e).
-        low, high: exact two-sided 95 % interval of `rate`; (0, 1) if no episode completed.
-        rate_all: success rate over all n episodes, an error counted as not solved.
-        steps: mean environment steps of completed episodes.
-        steps_success: mean environment steps of successes.
-        queries: how often the policy was asked, all episodes together.
-        latency_p50, latency_p95: milliseconds of the policy's call that answered a query, over all queries.
-        seconds: mean wall-clock seconds of a completed episode.
+        measures: what every metric of the summary comes to, by its key.
     """
 
     suite: str
@@ -51,21 +45,71 @@ class Row:
     episodes: int
     successes: int
     errors: int
-    rate: float
-    low: float
-    high: float
-    rate_all: float
-    steps: float
-    steps_success: float
-    queries: int
-    latency_p50: float
-    latency_p95: float
-    seconds: float
+    measures: Measures
 
     @property
     def completed(self) -> int:
         """Episodes that ended in success or failure, n - e."""
         return self.episodes - self.errors
+
+    @property
+    def rate(self) -> float:
+        """Success rate over completed episodes, k / (n - e)."""
+        return self.measures["rate"].value
+
+    @property
+    def low(self) -> float:
+        """Of the exact two-sided interval of `rate`; 0 if no episode completed."""
+        return self.measures["rate"].low
+
+    @property
+    def high(self) -> float:
+        """Of the same; 1 if no episode completed."""
+        return self.measures["rate"].high
+
+    @property
+    def rate_all(self) -> float:
+        """Success rate over all n episodes, an error counted as not solved."""
+        return self.measures["rate_all"].value
+
+    @property
+    def steps(self) -> float:
+        """Mean environment steps of completed episodes."""
+        return self.measures["steps_mean"].value
+
+    @property
+    def steps_success(self) -> float:
+        """Mean environment steps of successes."""
+        return self.measures["steps_success_mean"].value
+
+    @property
+    def queries(self) -> int:
+        """How often the policy was asked, all episodes together."""
+        return int(self.measures["queries"].value)
+
+    @property
+    def latency_p50(self) -> float:
+        """Milliseconds of the policy's call that answered a query, median over all queries."""
+        return self.measures["latency_p50_ms"].value
+
+    @property
+    def latency_p95(self) -> float:
+        """The same, 95th percentile."""
+        return self.measures["latency_p95_ms"].value
+
+    @property
+    def seconds(self) -> float:
+        """Mean wall-clock seconds of a completed episode."""
+        return self.measures["seconds_mean"].value
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; NaN is still in it."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {"measures": {key: found.record() for key, found in self.measures.items()}}
+
+
+_PLAIN = ("suite", "task", "asked", "episodes", "successes", "errors", "rate", "low", "high", "rate_all", "steps",
+          "steps_success", "queries", "latency_p50", "latency_p95", "seconds")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,7 +123,7 @@ class Summary:
         rows: one for each task, in the benchmark's order where the manifest tells it, else by name.
         total: all episodes of the suite pooled.
         task_mean: unweighted mean of the tasks' rates; tasks without a completed episode are left out.
-        task_mean_low, task_mean_high: its stratified 95 % interval (see `mmact_eval.statistics.stratified`).
+        task_mean_low, task_mean_high: its stratified interval (see `mmact_eval.statistics.stratified`).
         errors: the results that are errors, by episode.
         not_real: what is not the real thing, a sentence each; empty if everything is.
         warnings: what to know before reading the numbers, a sentence each.
@@ -87,6 +131,7 @@ class Summary:
         versions: package → version.
         confidence: of the intervals.
         plans: how good what the policy said beside its actions was; None if it said nothing that can be scored.
+        metrics: what the rows have, in the order in which it is shown.
     """
 
     title: str
@@ -104,10 +149,18 @@ class Summary:
     versions: Mapping[str, str] = field(default_factory=dict)
     confidence: float = CONFIDENCE
     plans: PlanScores | None = None
+    metrics: tuple[Metric, ...] = STANDARD
+
+    @property
+    def further(self) -> tuple[Metric, ...]:
+        """The metrics that the usual tables do not have."""
+        return tuple(metric for metric in self.metrics if not metric.standard)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data; NaN becomes null."""
-        record = asdict(self)
+        record = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "metrics"}
+        record["rows"], record["total"] = [row.to_json() for row in self.rows], self.total.to_json()
+        record["plans"] = asdict(self.plans) if self.plans else None
         record["errors"] = [result.to_json() for result in self.errors]
         plain: dict[str, Any] = without_nan(record)
         return plain
@@ -131,8 +184,10 @@ def summarize(results: Iterable[EpisodeResult], manifest: Manifest, sessions: Se
     by_task: dict[str, list[EpisodeResult]] = {task: [] for task in facts.tasks}
     for result in ordered:
         by_task.setdefault(result.episode.task, []).append(result)
-    rows = tuple(_row(suite, task, facts.asked(task), group) for task, group in by_task.items())
-    total = _row(suite, "", facts.asked(""), ordered)
+    metrics = metrics_of(ordered, training_metrics(manifest.made_with.trained_on, ordered))
+    of_tasks, of_all = measured(metrics, by_task)
+    rows = tuple(_row(suite, task, facts.asked(task), group, of_tasks[task]) for task, group in by_task.items())
+    total = _row(suite, "", facts.asked(""), ordered, of_all)
     provenance = facts.provenance()
     asked_a_query = provenance.get(EXECUTED, "")
     if any(result.executed for result in ordered):
@@ -161,32 +216,21 @@ def summarize(results: Iterable[EpisodeResult], manifest: Manifest, sessions: Se
         ),
         provenance=provenance,
         versions=facts.versions(),
+        plans=plan_scores(ordered),
+        metrics=metrics,
     )
 
 
-def _row(suite: str, task: str, asked: int | None, results: Sequence[EpisodeResult]) -> Row:
-    completed = [result for result in results if result.outcome != "error"]
-    successes = [result for result in completed if result.outcome == "success"]
-    k, n, errors = len(successes), len(results), len(results) - len(completed)
-    low, high = clopper_pearson(k, len(completed), CONFIDENCE)
-    latencies = [1000.0 * seconds for result in results for seconds in result.latencies]
+def _row(suite: str, task: str, asked: int | None, results: Sequence[EpisodeResult], measures: Measures) -> Row:
+    n = len(results)
     return Row(
         suite=suite,
         task=task,
         asked=None if asked is None else max(asked, n),  # a run may be asked for fewer than it already has
         episodes=n,
-        successes=k,
-        errors=errors,
-        rate=k / len(completed) if completed else math.nan,
-        low=low,
-        high=high,
-        rate_all=k / n if n else math.nan,
-        steps=mean([result.steps for result in completed]),
-        steps_success=mean([result.steps for result in successes]),
-        queries=sum(result.queries for result in results),
-        latency_p50=percentile(latencies, 50.0),
-        latency_p95=percentile(latencies, 95.0),
-        seconds=mean([result.seconds for result in completed]),
+        successes=sum(result.outcome == "success" for result in results),
+        errors=sum(result.outcome == "error" for result in results),
+        measures=measures,
     )
 
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmact_eval.results.pairing import Pairing
+from mmact_eval.statistics.level import ALPHA, RATE_TEST, interval_name
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.power import pairs_needed
 
 Kind = Literal["better", "equal", "regression", "underpowered", "not comparable"]
+
+MARGIN = 0.05
+"""Loss of success rate that must be excluded, unless one says otherwise."""
 
 EXIT_CODES: dict[Kind, int] = {"better": 0, "equal": 0, "regression": 1, "underpowered": 2, "not comparable": 3}
 
@@ -32,7 +36,7 @@ class Verdict:
         return EXIT_CODES[self.kind]
 
 
-def judge(pairing: Pairing, margin: float = 0.05, alpha: float = 0.05) -> Verdict:
+def judge(pairing: Pairing, margin: float = MARGIN, alpha: float = ALPHA) -> Verdict:
     """Judge the second arm by the first.
 
     - ``regression``: it solves significantly fewer episodes (exact McNemar, two-sided p ≤ alpha), however little.
@@ -64,13 +68,11 @@ def judge(pairing: Pairing, margin: float = 0.05, alpha: float = 0.05) -> Verdic
 def _judge(counts: PairCounts, margin: float, alpha: float, prefix: str) -> Verdict:
     p = mcnemar(counts)
     low, high = difference_interval(counts, 1.0 - alpha)
-    figures = (
-        f"{prefix}{counts.only_b} episodes gained, {counts.only_a} lost, of {counts.n}; exact McNemar p = {p:.2g}."
-    )
+    figures = f"{prefix}{counts.only_b} episodes gained, {counts.only_a} lost, of {counts.n}; {RATE_TEST} p = {p:.2g}."
     if p <= alpha:
         kind: Kind = "better" if counts.only_b > counts.only_a else "regression"
         return Verdict(kind, (figures,))
-    interval = f"{100 * (1 - alpha):g} % interval of the difference {100 * low:+.1f} to {100 * high:+.1f} points"
+    interval = f"{interval_name(1.0 - alpha)} of the difference {100 * low:+.1f} to {100 * high:+.1f} points"
     if low > -margin:
         return Verdict("equal", (figures, f"A loss of {100 * margin:g} points is excluded: {interval}."))
     flips = (counts.discordant + 1) / (counts.n + 1)  # none seen does not mean that there are none

@@ -17,10 +17,11 @@ import numpy as np
 from mmact_eval.errors import EnvironmentFailure, MmactEvalError, PolicyContractError, PolicyFailure
 from mmact_eval.optional import NamesArtifact, RemarksOnScenes
 from mmact_eval.policy_output import checked_actions
-from mmact_eval.protocols import Env, Observer, Policy
+from mmact_eval.protocols import Env, MeasuringObserver, Observer, Policy
 from mmact_eval.rollout import policy_calls
 from mmact_eval.rollout.action_tally import ActionTally
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
+from mmact_eval.rollout.figures import FigureTally, checked_figures
 from mmact_eval.rollout.seen import seen_by
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import Protocol
@@ -111,6 +112,7 @@ def run_episode(
     remarks: tuple[str, ...] = ()
     outcome: Outcome = "failure"
     tally = ActionTally(env.interface.action)
+    figures = FigureTally()
     replan = effective_replan(protocol, policy.spec)
     stride = min([observer.stride for observer in observers if observer.stride is not None], default=replan)
 
@@ -141,6 +143,7 @@ def run_episode(
                 (output,) = policy_calls.all_of(answers)
                 waited = time.perf_counter() - tick
                 actions = checked_actions(output, env.interface.action.dim)
+                figures.answered(output)
             queries += 1
             wait_seconds += waited
             latencies.append(float(output.extras.get("act_seconds", waited)))
@@ -160,6 +163,7 @@ def run_episode(
                     executed = steps_executed(info, len(part))
                     steps += executed
                     tally.executed(part[:executed])
+                    figures.executed(info)
                     for observer in observers:
                         observer.on_steps(env, part[:executed], observation)
                     if chunk_is_over(info, len(part)):
@@ -186,22 +190,26 @@ def run_episode(
         wait_seconds=wait_seconds,
         latencies=tuple(latencies),
         **tally.fields(),
+        **figures.fields(),
     )
-    return _with_artifacts(result, observers)
+    return _observed(result, observers)
 
 
-def _with_artifacts(result: EpisodeResult, observers: Sequence[Observer]) -> EpisodeResult:
-    """Let the observers finish. One that fails costs its artifact, not the episode's result."""
+def _observed(result: EpisodeResult, observers: Sequence[Observer]) -> EpisodeResult:
+    """Let the observers finish, and say what they measured. One that fails costs that, not the episode's result."""
     artifacts: dict[str, str] = {}
+    figures: dict[str, float] = {}
     for observer in observers:
         try:
             made: Mapping[str, str] = observer.on_end(result)
+            if isinstance(observer, MeasuringObserver):
+                figures |= checked_figures(observer.figures(result))
         except Exception as failure:
             log.exception("observer %s failed at the end of %s", type(observer).__name__, result.episode.key)
             kind = observer.artifact if isinstance(observer, NamesArtifact) else type(observer).__name__
             why = str(failure) if isinstance(failure, MmactEvalError) else f"{type(failure).__name__}: {failure}"
             made = {f"{kind}_error": why}
         artifacts.update(made)
-    if not artifacts:
+    if not artifacts and not figures:
         return result
-    return replace(result, artifacts=artifacts)
+    return replace(result, artifacts=artifacts, figures={**result.figures, **figures})

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mmact_eval.observers.artifacts import Artifacts, ObserverFactory
 from mmact_eval.observers.video import ARTIFACT, VideoMode, wanted
 from mmact_eval.optional import NamesArtifact
-from mmact_eval.protocols import Env
+from mmact_eval.protocols import Env, MeasuringObserver
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
 
 
@@ -96,7 +96,7 @@ def _why_not(before: EpisodeResult, again: EpisodeResult) -> str:
     """Why the second rollout's video is none of the result, "" if it is."""
     if again.outcome == "error":
         return f"rolled out again for its video, it ended in an error: {again.error}"
-    if again.reproducible() != before.reproducible():
+    if again.course() != before.course():
         return (
             f"rolled out again for its video, it went another way ({_told(before)}; now {_told(again)}). The result "
             "stays as it was, without a video. The policy or the machine does not repeat itself"
@@ -147,3 +147,9 @@ class _NotAgain:
     def on_end(self, result: EpisodeResult) -> Mapping[str, str]:
         """Pass it on; nothing new of an episode that is rolled out again."""
         return self._inner.on_end(result) if result.episode not in self._again else {}
+
+    def figures(self, result: EpisodeResult) -> Mapping[str, float]:
+        """Pass it on, if the observer measures."""
+        if result.episode in self._again or not isinstance(self._inner, MeasuringObserver):
+            return {}
+        return self._inner.figures(result)

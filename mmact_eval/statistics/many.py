@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
+from mmact_eval.statistics.level import ALPHA
 from mmact_eval.statistics.paired import PairCounts, better_p_value
 
 
@@ -27,7 +28,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def best_arms(pairs: Mapping[tuple[str, str], PairCounts], arms: Sequence[str], alpha: float = 0.05) -> list[str]:
+def best_arms(pairs: Mapping[tuple[str, str], PairCounts], arms: Sequence[str], alpha: float = ALPHA) -> list[str]:
     """The arms that may be the best: with probability at least 1 - `alpha` the truly best one is among them.
 
     An arm leaves the set when some other arm beats it in the exact one-sided test at level alpha / (number of other

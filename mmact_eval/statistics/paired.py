@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from mmact_eval.statistics.level import CONFIDENCE
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -83,7 +85,7 @@ def _tail(wins: int, tosses: int) -> float:
     return float(bdtr(wins, tosses, 0.5)) if tosses else 1.0
 
 
-def difference_interval(counts: PairCounts, confidence: float = 0.95) -> tuple[float, float]:
+def difference_interval(counts: PairCounts, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """A two-sided interval for the difference of success rates, second arm minus first, that fits the exact test.
 
     The difference is ψ(2θ - 1), with ψ the probability of a discordant pair and θ that of the second arm winning one.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from mmact_eval.statistics.level import ALPHA, POWER
+
 
 def smallest_detectable_difference(
-    n: int, discordant_rate: float = 0.0, power: float = 0.8, alpha: float = 0.05
+    n: int, discordant_rate: float = 0.0, power: float = POWER, alpha: float = ALPHA
 ) -> float:
     """The smallest true difference that n pairs show with probability `power`, in the two-sided exact McNemar test.
 
@@ -36,7 +38,7 @@ def smallest_detectable_difference(
     return float(brentq(excess, 0.0, 1.0, xtol=1e-5))
 
 
-def mcnemar_power(n: int, difference: float, discordant_rate: float, alpha: float = 0.05) -> float:
+def mcnemar_power(n: int, difference: float, discordant_rate: float, alpha: float = ALPHA) -> float:
     """Probability that the two-sided exact McNemar test gives p ≤ `alpha`, computed exactly.
 
     Args:
@@ -71,7 +73,7 @@ def _critical_value(tosses: int, alpha: float) -> int:
     return wins
 
 
-def pairs_needed(margin: float, discordant_rate: float, power: float = 0.8, alpha: float = 0.05) -> int:
+def pairs_needed(margin: float, discordant_rate: float, power: float = POWER, alpha: float = ALPHA) -> int:
     """About how many pairs show that equal arms differ by less than `margin` (normal approximation, Nam 1997).
 
     Args:

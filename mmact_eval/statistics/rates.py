@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mmact_eval.statistics.level import CONFIDENCE
 
-def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+
+def clopper_pearson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact two-sided interval for a success probability (Clopper & Pearson, Biometrika 1934).
 
     Its coverage is at least `confidence` whatever the true rate, also at 0 or `n` successes, where intervals from the
@@ -27,6 +29,11 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[f
         raise ValueError(f"successes must be 0 to n, got {successes} of {n}")
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
+    return beta_interval(successes, n, confidence)
+
+
+def beta_interval(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Clopper–Pearson with numbers that need not be whole, as of an effective sample size."""
     from scipy.special import betaincinv
 
     tail = (1.0 - confidence) / 2.0

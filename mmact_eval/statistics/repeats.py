@@ -6,11 +6,12 @@ import math
 import warnings
 from collections.abc import Sequence
 
+from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.rates import mean
 
 
 def mean_difference(
-    first: Sequence[float], second: Sequence[float], confidence: float = 0.95
+    first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE
 ) -> tuple[float, float, float, float]:
     """Welch's t-test (Biometrika 1947) of the means of two small samples with spreads of their own.
 

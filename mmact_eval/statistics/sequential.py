@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from mmact_eval.statistics.level import ALPHA
+
 Verdict = Literal["undecided", "better", "worse", "equivalent"]
 
 _BETS = 24
@@ -73,7 +75,7 @@ class SequentialComparison:
         pairs: how many pairs it rests on.
     """
 
-    def __init__(self, alpha: float = 0.05, margin: float | None = None) -> None:
+    def __init__(self, alpha: float = ALPHA, margin: float | None = None) -> None:
         """
         Args:
             alpha: probability of a false "better" or "worse". With several arms against one, divide it by their number.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.rates import clopper_pearson
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def mean_rate_interval(
-    counts: Sequence[tuple[int, int]], confidence: float = 0.95, weights: Sequence[float] | None = None
+    counts: Sequence[tuple[int, int]], confidence: float = CONFIDENCE, weights: Sequence[float] | None = None
 ) -> tuple[float, float, float]:
     """The mean of success rates, one a stratum, and a two-sided interval for the mean of the true rates.
 

@@ -14,9 +14,10 @@ from typing import Literal
 from mmact_eval.errors import MmactEvalError, UsageError
 from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute_together, same_policy
+from mmact_eval.statistics.level import ALPHA
 from mmact_eval.studies.arms import Arm, Plan
 from mmact_eval.studies.study_folder import StudyFolder
-from mmact_eval.studies.until_decided import ALPHA, TURN, ArmWatch
+from mmact_eval.studies.until_decided import TURN, ArmWatch
 
 Together = Literal["same-policy", "all", "none"]
 """Which arms share workers: those that one policy can serve, so that no two are in memory at once; all; or none."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mmact_eval.errors import RunAborted
 from mmact_eval.results import reporting
+from mmact_eval.results.metrics.metric import Measured
 from mmact_eval.results.report_data import Report
 from mmact_eval.studies.arms import Plan
 from mmact_eval.studies.execute import ArmOutcome
@@ -87,8 +88,8 @@ def _disturbed(report: Report, suites: Sequence[Suite]) -> Iterator[str]:
     counts = []
     for arm, suite in zip(report.runs, suites, strict=True):
         if suite.protocol.disturbance is not None:
-            results = [result for result in arm.run.results if result.outcome != "error"]
-            happened = sum(disturbance.ARTIFACT in result.artifacts for result in results)
-            counts.append(f"{arm.arm} {happened} of {len(results)}")
+            found = arm.summary.total.measures.get(disturbance.DISPLACED, Measured())
+            happened = round(found.value * found.n) if found.n else 0
+            counts.append(f"{arm.arm} {happened} of {found.n}")
     if counts:
         yield f"Episodes in which something was displaced: {'; '.join(counts)}."

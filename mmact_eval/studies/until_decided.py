@@ -1,7 +1,7 @@
 """Stopping an arm as soon as it is clear that it differs from the baseline.
 
 Anytime-valid (`mmact_eval.statistics.sequential`): with the level split evenly over the study's arms, the probability
-that *any* arm that does not differ from the baseline is ever called better or worse is at most 5 %, however often one
+that *any* arm that does not differ from the baseline is ever called better or worse is at most ALPHA, however often one
 looks.
 """
 
@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmact_eval.engine.scheduler import in_turns
+from mmact_eval.statistics.level import ALPHA
 from mmact_eval.statistics.sequential import SequentialComparison, Verdict
 from mmact_eval.types import Episode, EpisodeResult
-
-ALPHA = 0.05
-"""Probability that a study stops any arm for a difference that is not there."""
 
 TURN = 5
 """Episodes of a task after which the next task has its turn, so that the first tasks do not decide for all."""

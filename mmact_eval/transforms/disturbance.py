@@ -21,6 +21,7 @@ from mmact_eval.errors import EnvironmentFailure, UsageError
 from mmact_eval.optional import Disturbs
 from mmact_eval.protocols import Env
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
+from mmact_eval.rollout.figures import FIGURES
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Disturbance, Suite
 from mmact_eval.types import Episode, Observation
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 ARTIFACT = "disturbance"
 """Kind of the artifact that an episode has in which something was displaced."""
+
+DISPLACED, METRES = "disturbance/displaced", "disturbance/metres"
+"""Figures: 1 if something was displaced and 0 if not; how far, in episodes in which it was."""
 
 
 def check(suite: Suite, env: EnvSpec) -> None:
@@ -49,6 +53,7 @@ class DisturbedEnv:
     Attributes:
         interface: the inner environment's.
         happened: the step and what was done in words; None if nothing was (yet).
+        displaced: how far, m; 0 if nothing was (yet).
     """
 
     def __init__(self, inner: Env, disturbance: Disturbance) -> None:
@@ -61,6 +66,7 @@ class DisturbedEnv:
         self._disturbance = disturbance
         self.interface = inner.interface
         self.happened: dict[str, Any] | None = None
+        self.displaced = 0.0
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -72,7 +78,7 @@ class DisturbedEnv:
         self._rng = np.random.default_rng(episode.derived_seed(ARTIFACT))
         self._due = int(self._rng.integers(self._disturbance.first_step, self._disturbance.last_step + 1))
         self._steps = 0
-        self.happened = None
+        self.happened, self.displaced = None, 0.0
         return self._inner.begin(episode)
 
     def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -80,15 +86,19 @@ class DisturbedEnv:
         before = self._due - self._steps
         if not 0 <= before < len(actions):
             return self._execute(actions)
+        said: dict[str, Any] = {}
         if before:
             first = self._execute(actions[:before])
-            _, _, terminated, truncated, info = first
-            if terminated or truncated or chunk_is_over(info, before):
+            _, _, terminated, truncated, said = first
+            if terminated or truncated or chunk_is_over(said, before):
                 return first
             del first, _  # an observation that nobody holds is not drawn
         self._disturb()
         observation, reward, terminated, truncated, info = self._execute(actions[before:])
-        return observation, reward, terminated, truncated, {**info, "steps": before + int(info["steps"])}
+        told = {**info, "steps": before + int(info["steps"])}
+        if FIGURES in said:  # the second part need not repeat them
+            told[FIGURES] = {**said[FIGURES], **info.get(FIGURES, {})}
+        return observation, reward, terminated, truncated, told
 
     def _execute(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         result = self._inner.step_chunk(actions)
@@ -100,7 +110,7 @@ class DisturbedEnv:
             raise EnvironmentFailure("the environment says that it is disturbable and has no `disturb(rng, metres)`")
         done = self._inner.disturb(self._rng, self._disturbance.metres)
         if done:
-            self.happened = {"step": self._due, "what": done}
+            self.happened, self.displaced = {"step": self._due, "what": done}, self._disturbance.metres
         log.info("disturbance at step %d: %s", self._due, done or "nothing could be displaced")
 
     def scene_hash(self) -> str:

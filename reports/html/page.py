@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval import __version__
+from mmact_eval.reports import _measures as measures
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.reports.html.charts import charts
@@ -23,6 +24,7 @@ from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.published.rows import KINDS
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import Row
+from mmact_eval.statistics import level
 
 EMBED_TOTAL = 24 * 2**20
 """Bytes of videos and images in the page, all together; a third more as base64."""
@@ -68,6 +70,7 @@ def render(report: Report, out: Path, embed_total: int = EMBED_TOTAL, embed_file
         media=[(kind, base64.b64encode(content).decode()) for kind, content in media.embedded],
         linked=media.linked,
         text=text,
+        level=level,
         kinds=KINDS,
         colour=functools.partial(colour_of, report),
         rate_of=_rate_of,
@@ -87,6 +90,7 @@ def _section(suite: SuiteReport, number: int, report: Report) -> dict[str, Any]:
         "rows": [_arm_row(suite, arm) for arm in suite.arms],
         "tasks": _tasks(suite),
         "charts": charts(suite),
+        "measures": _measures(suite),
         "best": text.best_sentence(suite),
         "detectable": text.detectable_sentence(suite.pairings[0]) if suite.pairings else "",
         "facts": _facts({arm.arm: arm.summary.provenance for arm in suite.arms}),
@@ -101,6 +105,7 @@ def _arm_row(suite: SuiteReport, arm: ArmRun) -> dict[str, Any]:
         "arm": arm.arm,
         "summary": arm.summary,
         "total": arm.summary.total,
+        "headlines": list(measures.headlines(arm.summary)),
         "best": arm.arm in suite.best and len(suite.best) < len(suite.arms),
         "pairing": pairing,
         "change": _change(pairing),
@@ -111,7 +116,7 @@ def _change(pairing: Pairing | None) -> str:
     """``better``, ``worse`` or ``same``, by the adjusted p-value; "" without a comparison."""
     if pairing is None or pairing.blocked:
         return ""
-    if pairing.p_holm > 0.05:
+    if pairing.p_holm > level.ALPHA:
         return "same"
     return "better" if pairing.counts.difference > 0.0 else "worse"
 
@@ -119,6 +124,18 @@ def _change(pairing: Pairing | None) -> str:
 def _tasks(suite: SuiteReport) -> list[dict[str, Any]]:
     by_arm = [{row.task: row for row in arm.summary.rows} for arm in suite.arms]
     return [{"name": task, "rows": [rows.get(task) for rows in by_arm]} for task in suite.tasks]
+
+
+def _measures(suite: SuiteReport) -> dict[str, Any] | None:
+    """Tables of what else was measured; None if nothing was."""
+    if not measures.shown(suite):
+        return None
+    return {
+        "totals": measures.totals(suite),
+        "tasks": measures.by_task(suite) if len(suite.tasks) > 1 else None,
+        "differences": measures.differences(suite),
+        "method": measures.method(suite),
+    }
 
 
 def _facts(of: Mapping[str, Mapping[str, str]]) -> list[tuple[str, list[str]]]:

@@ -65,7 +65,7 @@ class PublishedResult:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Exact 95 % interval of a success rate, as rates 0 to 1; None if the number of episodes is not stated."""
+        """Exact interval of a success rate, as rates 0 to 1; None if the number of episodes is not stated."""
         if self.unit != "percent" or not self.episodes:
             return None
         return clopper_pearson(round(self.value / 100.0 * self.episodes), self.episodes)

@@ -35,7 +35,7 @@ pytestmark = [
 
 def read(root: Path) -> dict[str, Any]:
     done = subprocess.run(
-        [ELSEWHERE or sys.executable, str(HERE / "lerobot_reader.py"), str(root)],
+        [ELSEWHERE or sys.executable, str(HERE / "peers" / "lerobot_reader.py"), str(root)],
         capture_output=True,
         text=True,
         check=False,

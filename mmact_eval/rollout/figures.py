@@ -1,0 +1,95 @@
+"""Named numbers of an episode, from whoever has something to say of it: environment, policy, observers.
+
+A name says whose number it is: ``env/length``, ``policy/confidence``, ``plan/exact``. What environment and policy say
+is part of the rollout; what observers say depends on who watched.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmact_eval.errors import EnvironmentFailure, PolicyContractError
+from mmact_eval.types import ROLLOUT_FIGURES, PolicyOutput
+
+FIGURES = "figures"
+"""The key of ``info`` and of `PolicyOutput.extras`."""
+
+_NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
+_ENV, _POLICY = ROLLOUT_FIGURES
+
+
+def checked_figures(said: Any, owner: str = "") -> dict[str, float]:
+    """Names and numbers, as float.
+
+    Args:
+        said: name → number.
+        owner: ``env`` or ``policy``: names without it get it. "" for observers, who name a group of their own.
+
+    Raises:
+        ValueError: it is no mapping, or a name or a number in it is none; says which.
+    """
+    if not isinstance(said, Mapping):
+        raise ValueError(f"figures are a mapping of names to numbers, not {type(said).__name__}")
+    found = {}
+    for name, value in said.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"a figure's name is made of letters, digits, _ . - and /, not {name!r}")
+        if not isinstance(value, int | float | np.number | np.bool_) or not math.isfinite(value):
+            raise ValueError(f'the figure "{name}" is {value!r}; it must be a finite number')
+        found[_whole_name(name, owner)] = float(value)
+    return found
+
+
+def _whole_name(name: str, owner: str) -> str:
+    group, slash, _ = name.partition("/")
+    if owner:
+        if slash and group != owner:
+            raise ValueError(f'the figure "{name}" is called as if somebody else said it; begin with "{owner}/"')
+        return name if slash else f"{owner}/{name}"
+    if not slash or group in ROLLOUT_FIGURES:
+        raise ValueError(f'the figure "{name}" needs a group before a slash, other than {", ".join(ROLLOUT_FIGURES)}')
+    return name
+
+
+class FigureTally:
+    """What environment and policy say in an episode: the environment's last word, the mean of the policy's."""
+
+    def __init__(self) -> None:
+        self._env: dict[str, float] = {}
+        self._policy: dict[str, list[float]] = {}
+
+    def executed(self, info: Mapping[str, Any]) -> None:
+        """A chunk was executed.
+
+        Raises:
+            EnvironmentFailure: what it says in ``info["figures"]`` are none.
+        """
+        if FIGURES in info:
+            try:
+                self._env |= checked_figures(info[FIGURES], _ENV)
+            except ValueError as error:
+                raise EnvironmentFailure(f'info["{FIGURES}"] of the environment: {error}') from error
+
+    def answered(self, output: PolicyOutput) -> None:
+        """The policy has answered.
+
+        Raises:
+            PolicyContractError: what it says in ``extras["figures"]`` are none.
+        """
+        if FIGURES in output.extras:
+            try:
+                said = checked_figures(output.extras[FIGURES], _POLICY)
+            except ValueError as error:
+                raise PolicyContractError(f'extras["{FIGURES}"] of the policy: {error}') from error
+            for name, value in said.items():
+                self._policy.setdefault(name, []).append(value)
+
+    def fields(self) -> Mapping[str, Any]:
+        """The figures so far, for the field of `EpisodeResult`."""
+        means = {name: math.fsum(values) / len(values) for name, values in self._policy.items()}
+        return {FIGURES: {**self._env, **means}}
