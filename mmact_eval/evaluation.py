@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -184,14 +185,23 @@ class Results:
         return self.summary.errors
 
     def table(self) -> pd.DataFrame:
-        """A row for each task and one, ``task == ""``, for the suite; columns as in ``report.csv``."""
+        """A row for each task and one, ``task == ""``, for the suite. Counts, then every metric by its key, with its
+        interval as ``KEY_low`` and ``KEY_high`` where it has one: the columns of ``report.csv``."""
         import pandas as pd
 
-        rows = [*self.summary.rows, self.summary.total]
-        return pd.DataFrame([{**vars(row), "completed": row.completed} for row in rows])
+        rows = []
+        for row in (*self.summary.rows, self.summary.total):
+            counts = {name: getattr(row, name) for name in ("episodes", "completed", "successes", "errors")}
+            cells: dict[str, Any] = {"suite": row.suite, "task": row.task, "episodes_asked": row.asked, **counts}
+            for key, found in row.measures.items():
+                cells[key] = found.value
+                if not math.isnan(found.low):
+                    cells |= {f"{key}_low": found.low, f"{key}_high": found.high}
+            rows.append(cells)
+        return pd.DataFrame(rows)
 
     def episodes_table(self) -> pd.DataFrame:
-        """A row for each episode: task, init_state, seed, outcome, steps, queries, hashes, seconds, error."""
+        """A row for each episode: task, init_state, seed, outcome, steps, queries, hashes, seconds, error, figures."""
         import pandas as pd
 
         columns = ("outcome", "steps", "queries", "scene_hash", "final_hash", "seconds", "error_kind", "error")
@@ -202,6 +212,7 @@ class Results:
                     "init_state": result.episode.init_state,
                     "seed": result.episode.seed,
                     **{name: getattr(result, name) for name in columns},
+                    **result.figures,
                 }
                 for result in self.episodes
             ]

@@ -74,7 +74,7 @@ def test_tables_reports_and_words(tmp_path: Path) -> None:
     assert list(table["task"]) == ["easy", "hard", ""]
     assert list(table["successes"]) == [2, 2, 4]
     assert len(results.episodes_table()) == 4
-    assert results.interval[0] == pytest.approx(table["low"].iloc[-1])
+    assert results.interval[0] == pytest.approx(table["rate_low"].iloc[-1])
     (page,) = results.report("html", out=tmp_path)
     assert page == tmp_path / "report.html"
     assert page.is_file()
