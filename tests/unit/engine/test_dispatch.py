@@ -14,11 +14,11 @@ from mmact_eval.types import Episode, EpisodeResult, Observation, Query
 EPISODE = Episode("toy", "easy", 0, 0)
 
 
-def dispatched(results: list[EpisodeResult], **options: int) -> tuple[Dispatch, Assignment]:
+def dispatched(results: list[EpisodeResult], retries: int = 1) -> tuple[Dispatch, Assignment]:
     """One episode, in the hands of worker 0."""
     suite = load_suite("toy")
     policy = registry.make_policy("noop", {}, registry.env_plugin("toy").spec(suite)).policy
-    dispatch = Dispatch([EngineArm(suite, policy, [EPISODE], results.append)], EngineOptions(**options))
+    dispatch = Dispatch([EngineArm(suite, policy, [EPISODE], results.append)], EngineOptions(retries=retries))
     assignment = dispatch.next_job(0, ())
     assert assignment is not None
     assert dispatch.next_job(1, ()) is None
