@@ -154,7 +154,13 @@ class Dispatch:
                 return assignment
 
     def ask(self, assignment: Assignment, query: Query, reply: Callable[[Answer], None]) -> None:
-        """Queue a worker's query; `reply` is called with the answer, by `answer` or at once if the arm has ended."""
+        """Queue a worker's query; `reply` is called with the answer, by `answer` or at once if the arm has ended.
+
+        A worker that was given up (`lose`) and lives on gets none: its episode may be in other hands.
+        """
+        if assignment not in self._under_way:
+            reply(Answer(None, error="the episode has been taken from this worker"))
+            return
         self._arm(assignment).batcher.submit(query, reply)
 
     def answer(self) -> None:
@@ -173,6 +179,8 @@ class Dispatch:
     ) -> bool:
         """A worker has ended an episode: record its result, or queue it again after an error.
 
+        What a worker says that was given up (`lose`) does not count any more.
+
         Args:
             assignment: what the worker was given.
             result: of `JobRunner.run`.
@@ -185,17 +193,22 @@ class Dispatch:
         """
         if peak_memory_mib:
             self._peak_memory_mib[assignment.worker] = round(peak_memory_mib, 1)
-        self._settle(assignment, result, parcel)
+        if assignment in self._under_way:
+            self._settle(assignment, result, parcel)
         return result.outcome != "error" or result.error_kind != "environment"
 
     def lose(self, assignment: Assignment, kind: str, why: str) -> None:
         """A worker has died, or was ended, with this in its hands: an error, which is tried again as any other.
+
+        Tell with `released` that it is replaced, too.
 
         Args:
             assignment: what it was given.
             kind: ``crash`` or ``timeout``.
             why: a sentence without its stop.
         """
+        if assignment not in self._under_way:
+            return
         episode = assignment.job.episode
         self._arm(assignment).batcher.withdraw(episode)
         self._settle(assignment, EpisodeResult(episode, "error", error_kind=kind, error=why))
