@@ -49,6 +49,7 @@ def check_env_plugin(
         UsageError: the suite has no such task.
     """
     test = EnvUnderTest(plugin, suite, task, episodes, steps, actions, privileged)
+    _require_task(test)
     findings = [promise.tried_on(test) for promise in plugin_promises.PROMISES]
     answers_well = not any(finding.status == "failed" for finding in findings)
     subject = f"environment {plugin.name}, suite {suite.name}"
@@ -67,3 +68,16 @@ def check_env_plugin(
         test.close()
     report = Report(subject, tuple(findings))
     return report.require() if strict else report
+
+
+def _require_task(test: EnvUnderTest) -> None:
+    """Refuse a task that the suite does not have.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        test.plugin.tasks(test.suite)
+    except Exception:
+        return  # a promise that is tried below
+    _ = test.task
