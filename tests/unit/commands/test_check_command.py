@@ -72,5 +72,5 @@ def test_an_unknown_kind_is_refused_with_what_was_meant() -> None:
 
 
 def test_a_suite_that_the_environment_refuses_is_wrong_input_not_a_broken_promise() -> None:
-    with pytest.raises(UsageError, match='no camera "tpo".*Did you mean "top"|unknown "falt"'):
+    with pytest.raises(UsageError, match='unknown "falt"'):
         check("env", "toy", "--set", "env_args.falt=raise")
