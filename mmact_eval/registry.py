@@ -290,7 +290,9 @@ def close_policy(policy: Policy) -> None:
 
 def is_policy(thing: object) -> TypeGuard[Policy]:
     """Whether it is a policy, not what makes one."""
-    return not inspect.isclass(thing) and isinstance(thing, Policy)
+    # Not by `isinstance`: from Python 3.12 on that looks past `__getattr__`, by which wrappers show the inner policy.
+    answers = all(callable(getattr(thing, method, None)) for method in ("reset", "act"))
+    return not inspect.isclass(thing) and answers and hasattr(thing, "spec")
 
 
 def _call(target: str, factory: Callable[..., Any], args: Mapping[str, Any], env_spec: EnvSpec) -> Any:

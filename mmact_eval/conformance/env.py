@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mmact_eval.conformance import env_endings, env_promises, plugin_promises
 from mmact_eval.conformance.env_under_test import EnvUnderTest
 from mmact_eval.conformance.report import Finding, Report
+from mmact_eval.errors import UsageError
 from mmact_eval.protocols import EnvPlugin
 from mmact_eval.suite import Suite
 
@@ -46,12 +47,13 @@ def check_env_plugin(
 
     Raises:
         ConformanceError: a promise is broken, and `strict`; lists all that are.
-        UsageError: the suite has no such task.
+        UsageError: the plug-in refuses the suite, or it has no such task.
     """
     test = EnvUnderTest(plugin, suite, task, episodes, steps, actions, privileged)
+    _require_task(test)
     findings = [promise.tried_on(test) for promise in plugin_promises.PROMISES]
     answers_well = not any(finding.status == "failed" for finding in findings)
-    subject = f"environment {plugin.name}, suite {suite.name}"
+    subject = f"environment {getattr(plugin, 'name', type(plugin).__name__)}, suite {suite.name}"
     if answers_well:
         subject += f", task {test.task.name}"
     try:
@@ -67,3 +69,17 @@ def check_env_plugin(
         test.close()
     report = Report(subject, tuple(findings))
     return report.require() if strict else report
+
+
+def _require_task(test: EnvUnderTest) -> None:
+    """Refuse a suite that makes no sense to the plug-in, or a task that it does not have.
+
+    Raises:
+        UsageError: says what is wrong.
+    """
+    try:
+        _ = test.task
+    except UsageError:
+        raise
+    except Exception:
+        return  # a promise that is tried below

@@ -85,7 +85,7 @@ def _returns_five_values(test: EnvUnderTest) -> None:
     mend=_SEED_IT,
 )
 def _repeats_an_episode(test: EnvUnderTest) -> None:
-    there = [passage(test.env, episode, test.actions) for episode in test.episodes]
+    there = [test.played(episode) for episode in test.episodes]
     back = [passage(test.env, episode, test.actions) for episode in reversed(test.episodes)]
     for episode, once, again in zip(test.episodes, there, reversed(back), strict=True):
         require_equal(once.scene, again.scene, f"{episode.key}: the scene hashes are")
@@ -101,7 +101,7 @@ def _repeats_an_episode(test: EnvUnderTest) -> None:
 )
 def _is_the_same_when_fresh(test: EnvUnderTest) -> None:
     episode, cameras = test.episodes[-1], test.everything.cameras[-1:]
-    used = passage(test.env, episode, test.actions)
+    used = test.played(episode)
     with test.another(Needs(cameras)) as env:
         fresh = passage(env, episode, test.actions)
     require_none(unlike_spec(fresh.first, test.spec, cameras, False), f"with Needs(cameras={cameras})")
@@ -117,7 +117,7 @@ def _is_the_same_when_fresh(test: EnvUnderTest) -> None:
     mend="draw only `needs.cameras` (mmact_eval.lazy_images helps), give ground truth only if `needs.privileged`",
 )
 def _draws_nothing_unseen(test: EnvUnderTest) -> None:
-    seeing = passage(test.env, test.episodes[0], test.actions)
+    seeing = test.played(test.episodes[0])
     with test.another(Needs()) as env:
         blind = passage(env, test.episodes[0], test.actions)
     require_none(unlike_spec(blind.last, test.spec, (), False), "with Needs()")
@@ -147,7 +147,7 @@ def _has_different_init_states(test: EnvUnderTest) -> None:
 )
 def _chunks_are_steps(test: EnvUnderTest) -> None:
     for episode in test.episodes:
-        whole = passage(test.env, episode, test.actions)
+        whole = test.played(episode)
         for told, sizes in (("one by one", cycle([1])), ("in pieces of 3, 1 and 2", cycle([3, 1, 2]))):
             parts = passage(test.env, episode, test.actions, sizes)
             require_equal(whole.steps, parts.steps, f"{episode.key}: as a chunk and {told}, actions executed are")

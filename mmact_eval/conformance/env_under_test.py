@@ -75,6 +75,7 @@ class EnvUnderTest:
         self._privileged = privileged
         self._whole: Env | None = None
         self._cannot = ""
+        self._played: dict[Episode, Passage] = {}
 
     @cached_property
     def task(self) -> Task:
@@ -83,7 +84,9 @@ class EnvUnderTest:
         Raises:
             UsageError: the suite has none of this name.
         """
-        return select_tasks(suite_tasks(self.plugin, self.suite), self._asked_for)[0]
+        tasks = suite_tasks(self.plugin, self.suite)
+        exactly = [task for task in tasks if task.name == self._asked_for]
+        return (exactly or select_tasks(tasks, self._asked_for))[0]
 
     @cached_property
     def episodes(self) -> list[Episode]:
@@ -124,6 +127,12 @@ class EnvUnderTest:
                 self._cannot = f"{type(error).__name__}: {error}"
                 raise
         return self._whole
+
+    def played(self, episode: Episode) -> Passage:
+        """All actions as one chunk in the environment that trials share; executed once."""
+        if episode not in self._played:
+            self._played[episode] = passage(self.env, episode, self.actions)
+        return self._played[episode]
 
     @contextlib.contextmanager
     def another(self, needs: Needs, protocol: Mapping[str, Any] | None = None) -> Iterator[Env]:
@@ -192,3 +201,6 @@ def require_five(result: Any, given: int) -> None:
         require(isinstance(flag, bool | np.bool_), f"{name} is {type(flag).__name__}, no bool")
     require(isinstance(info, Mapping), f"info is {type(info).__name__}, no dict")
     steps_executed(info, given)
+    for name, value in dict(info.get("figures", {})).items():
+        fits = isinstance(name, str) and isinstance(value, int | float | np.number) and np.isfinite(value)
+        require(fits, f'info["figures"] holds {name!r}: {value!r}; it must be text → a finite number')

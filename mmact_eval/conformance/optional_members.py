@@ -52,15 +52,12 @@ def _own_names(thing: object) -> list[str]:
 
 def _misshapen(thing: object, name: str, protocol: type) -> Iterator[str]:
     found, wanted = getattr(thing, name), inspect.getattr_static(protocol, name, None)
-    if not inspect.isfunction(wanted):
-        if isinstance(wanted, property) or wanted is None:
-            return
-    elif not callable(found):
+    if not inspect.isfunction(wanted):  # an attribute
+        return
+    if not callable(found):
         yield f'"{name}" is {type(found).__name__}; it must be a method'
-    else:
-        problem = _cannot_be_called(found, wanted)
-        if problem:
-            yield f'"{name}" cannot be called as `{name}{_shown(wanted)}`: {problem}'
+    elif problem := _cannot_be_called(found, wanted):
+        yield f'"{name}" cannot be called as `{name}{_shown(wanted)}`: {problem}'
 
 
 def _shown(wanted: Any) -> str:

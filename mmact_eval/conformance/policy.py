@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmact_eval import registry
 from mmact_eval.conformance import policy_promises
 from mmact_eval.conformance.policy_under_test import PolicyUnderTest
-from mmact_eval.conformance.questions import Questions, episodes_of, looked_at, made_up
+from mmact_eval.conformance.questions import episodes_of, looked_at, made_up
 from mmact_eval.conformance.report import Finding, Report
 from mmact_eval.errors import UsageError
 from mmact_eval.optional import CoversEpisodes
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
+from mmact_eval.types import Episode
 
 _NEEDS_SPEC = "what it states comes first"
 
@@ -47,17 +50,13 @@ def check_policy(
     spec = env_spec or _spec_of(suite)
     planned = episodes_of(suite, task, episodes) if suite else []
 
-    def ask(test: PolicyUnderTest) -> Questions:
-        if suite is None:
-            return made_up(spec, episodes, queries)
-        covered = policy.covers(suite, planned) if isinstance(policy, CoversEpisodes) else planned
-        if not covered:
-            raise UsageError(f"policy {policy.spec.name} covers none of {', '.join(e.key for e in planned)}.")
-        return looked_at(suite, covered, policy.spec, queries)
-
-    test = PolicyUnderTest(policy, spec, suite, ask)
+    test = PolicyUnderTest(policy, spec)
     findings = [promise.tried_on(test) for promise in policy_promises.STATED]
     stated = not any(finding.status == "failed" for finding in findings)
+    if stated and suite is not None:
+        test.asked = looked_at(suite, _covered(policy, suite, planned), policy.spec, queries)
+    elif stated and not policy.spec.privileged:
+        test.asked = made_up(spec, episodes, queries)
     findings += [
         promise.tried_on(test) if stated else Finding(promise.name, "skipped", promise.promised, _NEEDS_SPEC)
         for promise in policy_promises.ANSWERED
@@ -65,6 +64,13 @@ def check_policy(
     name = getattr(getattr(policy, "spec", None), "name", type(policy).__name__)
     report = Report(f"policy {name} on {suite.name if suite else spec.name}", tuple(findings))
     return report.require() if strict else report
+
+
+def _covered(policy: Policy, suite: Suite, planned: Sequence[Episode]) -> Sequence[Episode]:
+    covered = policy.covers(suite, planned) if isinstance(policy, CoversEpisodes) else planned
+    if not covered:
+        raise UsageError(f"policy {policy.spec.name} covers none of {', '.join(e.key for e in planned)}.")
+    return covered
 
 
 def _spec_of(suite: Suite | None) -> EnvSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,6 @@ from mmact_eval.protocols import Policy
 from mmact_eval.rollout import policy_calls
 from mmact_eval.rollout.seen import seen_by
 from mmact_eval.specs import EnvSpec
-from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, PolicyOutput, Query
 
 Answers = dict[tuple[Episode, int], PolicyOutput]
@@ -23,19 +22,16 @@ Answers = dict[tuple[Episode, int], PolicyOutput]
 
 
 class PolicyUnderTest:
-    """A policy, what it acts in, and questions that are made when a trial wants them.
+    """A policy, what it acts in, and what it is asked.
 
     Attributes:
         policy, env_spec: what is checked, and the environment that it should fit.
-        suite: whose observations it gets; None for made-up ones.
+        asked: for each episode its queries, in order; empty if there are none that it could answer.
     """
 
-    def __init__(
-        self, policy: Policy, env_spec: EnvSpec, suite: Suite | None, ask: Callable[[PolicyUnderTest], Questions]
-    ) -> None:
-        self.policy, self.env_spec, self.suite = policy, env_spec, suite
-        self._ask = ask
-        self._cannot = ""
+    def __init__(self, policy: Policy, env_spec: EnvSpec) -> None:
+        self.policy, self.env_spec = policy, env_spec
+        self.asked: Questions = []
 
     @property
     def innermost(self) -> Any:
@@ -45,20 +41,16 @@ class PolicyUnderTest:
             policy = policy.__dict__["_inner"]
         return policy
 
-    @cached_property
-    def _asked(self) -> Questions:
-        return self._ask(self)
-
     @property
     def questions(self) -> Questions:
         """For each episode its queries, in order.
 
         Raises:
-            Skipped: there are none that this policy could answer.
+            Skipped: there are none.
         """
-        if self.policy.spec.privileged and self.suite is None:
+        if not self.asked:
             raise Skipped("it needs simulator ground truth, which cannot be made up: give a suite")
-        return self._asked
+        return self.asked
 
     @property
     def first(self) -> Query:

@@ -237,3 +237,12 @@ BROKEN: Sequence[tuple[ToyPlugin, str, str]] = (
 """A plug-in, the name of the promise that it breaks, and what is said of it."""
 
 same_scenes = _of(_SameScenes)
+
+
+class _WordForAFigure(ToyEnv):
+    def step_chunk(self, actions: NDArray[np.float32]) -> Five:
+        *others, info = super().step_chunk(actions)
+        return (*others, {**info, "figures": {"solved": "two"}})  # type: ignore[return-value]
+
+
+word_for_a_figure = _of(_WordForAFigure)

@@ -69,3 +69,8 @@ def test_an_unknown_kind_is_refused_with_what_was_meant() -> None:
     result = CliRunner().invoke(command, ["enf", "toy"])
     assert result.exit_code == 2
     assert 'Did you mean "env"' in result.output
+
+
+def test_a_suite_that_the_environment_refuses_is_wrong_input_not_a_broken_promise() -> None:
+    with pytest.raises(UsageError, match='unknown "falt"'):
+        check("env", "toy", "--set", "env_args.falt=raise")

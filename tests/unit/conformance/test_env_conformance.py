@@ -74,3 +74,8 @@ def test_an_environment_that_cannot_be_made_is_told_once() -> None:
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(UsageError, match='Did you mean "easy"'):
         check_env_plugin(plugin, SUITE, task="eazy")
+
+
+def test_figures_that_are_no_numbers_break_the_promise_of_a_step() -> None:
+    found = check_env_plugin(broken_envs.word_for_a_figure, SUITE, strict=False).finding("step_chunk returns")
+    assert found.happened == "info[\"figures\"] holds 'solved': 'two'; it must be text → a finite number"

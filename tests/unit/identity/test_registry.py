@@ -98,3 +98,12 @@ def test_a_package_that_does_not_fit_the_others_is_told_in_its_own_words(monkeyp
     monkeypatch.setattr(registry, "_points", lambda group: {"replay": Point()})
     with pytest.raises(UsageError, match=r"cannot be imported: pyarrow requires NumPy 2\.0"):
         registry._load(registry.POLICIES, "replay")
+
+
+def test_a_wrapper_that_shows_another_policy_through_is_a_policy(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from mmact_eval import registry\n"
+        "def make(env_spec): return registry.make_policy('noop', {'chunk': 3}, env_spec)  # a MadePolicy\n"
+    )
+    assert registry.make_policy(f"{file}:make", {}, SPEC).policy.spec.chunk == 3
