@@ -82,6 +82,11 @@ def _load(group: str, name: str) -> Any:
     """
     points = _points(group)
     kind = _KINDS[group]
+    if not points:
+        raise UsageError(
+            f'no {kind} is registered, not even "{name}": mmact-eval was installed before its code was changed. Install '
+            "it again, in the checkout with: pip install -e ."
+        )
     if name not in points:
         raise UsageError(
             f'unknown {kind} "{name}".{did_you_mean(name, points)} '
