@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -200,16 +200,16 @@ def _observed(result: EpisodeResult, observers: Sequence[Observer]) -> EpisodeRe
     artifacts: dict[str, str] = {}
     figures: dict[str, float] = {}
     for observer in observers:
+        kind = observer.artifact if isinstance(observer, NamesArtifact) else type(observer).__name__
         try:
-            made: Mapping[str, str] = observer.on_end(result)
+            artifacts.update(observer.on_end(result))
+            kind = f"{kind}_figures"
             if isinstance(observer, MeasuringObserver):
                 figures |= checked_figures(observer.figures(result))
         except Exception as failure:
             log.exception("observer %s failed at the end of %s", type(observer).__name__, result.episode.key)
-            kind = observer.artifact if isinstance(observer, NamesArtifact) else type(observer).__name__
             why = str(failure) if isinstance(failure, MmactEvalError) else f"{type(failure).__name__}: {failure}"
-            made = {f"{kind}_error": why}
-        artifacts.update(made)
+            artifacts[f"{kind}_error"] = why
     if not artifacts and not figures:
         return result
     return replace(result, artifacts=artifacts, figures={**result.figures, **figures})

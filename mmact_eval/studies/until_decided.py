@@ -1,8 +1,8 @@
 """Stopping an arm as soon as it is clear that it differs from the baseline.
 
 Anytime-valid (`mmact_eval.statistics.sequential`): with the level split evenly over the study's arms, the probability
-that *any* arm that does not differ from the baseline is ever called better or worse is at most ALPHA, however often one
-looks.
+that *any* arm that does not differ from the baseline is ever called better or worse is at most `ALPHA`, however often
+one looks.
 """
 
 from __future__ import annotations

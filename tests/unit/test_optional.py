@@ -50,7 +50,9 @@ class UsersWrapper:
 
 
 @pytest.mark.parametrize(
-    "policy", [Inner(), WrappedPolicy(Inner(), replace(SPEC, name="outer")), UsersWrapper(Inner())], ids=repr
+    "policy",
+    [Inner(), WrappedPolicy(Inner(), replace(SPEC, name="outer")), UsersWrapper(Inner())],
+    ids=lambda policy: type(policy).__name__,
 )
 def test_members_of_a_wrapped_policy_are_its_own_on_every_python(policy: object) -> None:
     assert isinstance(policy, CoversEpisodes)

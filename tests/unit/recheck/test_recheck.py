@@ -50,6 +50,13 @@ def test_what_has_no_hash_is_not_called_equal_to_the_bit() -> None:
     assert Pair(bare, THEN).detail == "no hash was recorded"
 
 
+def test_figures_that_differ_are_named_if_the_rollout_said_them() -> None:
+    then = replace(THEN, figures={"env/length": 3.0, "plan/exact": 1.0})
+    pair = Pair(then, replace(then, figures={"env/length": 2.0}))
+    assert (pair.verdict, pair.detail) == ("equal in outcome", "env/length 3.0 → 2.0")
+    assert Pair(then, replace(then, figures={"env/length": 3.0})).verdict == "equal to the bit"
+
+
 def test_an_episode_without_a_result_here_is_not_equal() -> None:
     assert Pair(THEN, None).verdict == "error now"
 

@@ -88,7 +88,7 @@ def test_what_is_no_figure_is_an_error_of_who_said_it(said: Any, told: str) -> N
 def test_a_wrong_figure_of_an_observer_costs_that_and_no_result(said: Any) -> None:
     result = roll(Interrupting(), Planning(4), Counting(said))
     assert (result.outcome, result.figures) == ("failure", {})
-    assert "the figure" in result.artifacts["Counting_error"]
+    assert "the figure" in result.artifacts["Counting_figures_error"]
 
 
 def test_a_disturbance_in_the_middle_of_a_chunk_loses_no_figure(tmp_path: Any) -> None:
