@@ -84,8 +84,8 @@ def _load(group: str, name: str) -> Any:
     kind = _KINDS[group]
     if not points:
         raise UsageError(
-            f'no {kind} is registered, not even "{name}": mmact-eval was installed before its code was changed. Install '
-            "it again, in the checkout with: pip install -e ."
+            f'no {kind} is registered, not even "{name}": mmact-eval was installed before its code was changed. '
+            "Install it again, in the checkout with: pip install -e ."
         )
     if name not in points:
         raise UsageError(
