@@ -18,8 +18,8 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
 from mmact_eval.protocols import Policy
+from mmact_eval.results import reporting
 from mmact_eval.results.report_data import Report
-from mmact_eval.results.reporting import read_report, write_reports
 from mmact_eval.results.summary import Summary
 from mmact_eval.results.terminal_table import text_table
 from mmact_eval.results.verdict import Verdict, judge
@@ -157,7 +157,7 @@ class Results:
     @cached_property
     def as_report(self) -> Report:
         """Everything a report shows."""
-        return read_report(self.folders, ["run"] * len(self.folders) if len(self.folders) > 1 else ())
+        return reporting.read_report(self.folders, ["run"] * len(self.folders) if len(self.folders) > 1 else ())
 
     @property
     def summary(self) -> Summary:
@@ -234,7 +234,7 @@ class Results:
         """
         folders = [*self.folders, *other.folders]
         names = ["A"] * len(self.folders) + ["B"] * len(other.folders)
-        report = read_report(folders, names, tuple(allow))
+        report = reporting.read_report(folders, names, tuple(allow))
         if len(report.suites) > 1:
             first, second = report.suites
             raise UsageError(f"these are results on two suites: {first.suite} and {second.suite}.")
@@ -248,7 +248,9 @@ class Results:
             formats: ``html``, ``markdown``, ``csv``, …: see ``mmact-eval list reports``.
             out: a folder; None for the run folder, which is deleted with the results if none was asked for.
         """
-        return write_reports(self.as_report, Path(out) if out is not None else self.folder, formats or ("html",))
+        return reporting.write_reports(
+            self.as_report, Path(out) if out is not None else self.folder, formats or ("html",)
+        )
 
     def __str__(self) -> str:
         return text_table(self.summary)

@@ -12,10 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Outcome = Literal["success", "failure", "error"]
 """How an episode ended. An *error* (exception, crash, time limit) is never counted as a failure or a success."""
@@ -277,3 +280,39 @@ def _figures(record: Any) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f'figure "{name}" is {value!r}, no finite number')
     return {name: float(value) for name, value in record.items()}
+
+
+class About(str):
+    """A line for people that knows the field it is about.
+
+    Attributes:
+        field: its dotted name, such as ``protocol.max_steps``.
+    """
+
+    field: str
+
+    def __new__(cls, field: str, text: str) -> Self:
+        line = super().__new__(cls, f"{field}: {text}")
+        line.field = field
+        return line
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)  # in another process it is a line like others
+
+
+class Change(About):
+    """``protocol.max_steps: 280 → 100``.
+
+    Attributes:
+        before, now: the values, ``(absent)`` for none.
+    """
+
+    before: Any
+    now: Any
+
+    @classmethod
+    def of(cls, field: str, before: Any, now: Any) -> Change:
+        """The line that says so."""
+        line = cls(field, f"{before} → {now}")
+        line.before, line.now = before, now
+        return line

@@ -128,7 +128,7 @@ def _others(suite: SuiteReport, found: Differences, alpha: float) -> list[str]:
 
 def _advice(pairing: Pairing) -> list[str]:
     """What can be done about a pair that is not comparable."""
-    fields = [reason.partition(": ")[0] for reason in pairing.blocked]
+    fields = [reason.field for reason in pairing.blocked]
     if "episodes" in fields:
         return [
             "Without common episodes no option helps. Parts of one run: mmact-eval report NAME=A NAME=B --out FOLDER."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mmact_eval.runs.files.session import Session
 from mmact_eval.runs.fingerprint import differences
@@ -36,7 +37,8 @@ class ThenAndNow:
 def then_and_now(then: Run, now: Run) -> ThenAndNow:
     """What differs between two runs of the same episodes."""
     moved = _moved(then.manifest.made_with, now.manifest.made_with)
-    fields = [line for line in differences(then.fingerprint, now.fingerprint) if line.partition(": ")[2] not in moved]
+    changed = differences(then.fingerprint, now.fingerprint)
+    fields = [line for line in changed if (line.before, line.now) not in moved]
     return ThenAndNow(
         simulation=tuple(line for line in fields if not line.startswith("policy.")),
         policy=tuple(line for line in fields if line.startswith("policy.")),
@@ -44,11 +46,11 @@ def then_and_now(then: Run, now: Run) -> ThenAndNow:
     )
 
 
-def _moved(then: MadeWith, now: MadeWith) -> set[str]:
-    """``/their/checkpoint → /my/checkpoint`` for every argument that names another place with the same content."""
+def _moved(then: MadeWith, now: MadeWith) -> list[tuple[Any, Any]]:
+    """(``/their/checkpoint``, ``/my/checkpoint``) for arguments that name other places with equal content."""
     same = {key for key, content in then.policy_paths.items() if now.policy_paths.get(key) == content}
-    lines = differences(then.policy_args, now.policy_args)
-    return {change for key, _, change in (line.partition(": ") for line in lines) if key in same}
+    changed = differences(then.policy_args, now.policy_args)
+    return [(line.before, line.now) for line in changed if line.field in same]
 
 
 def _machine_differences(then: Mapping[str, set[str]], now: Mapping[str, set[str]]) -> Iterable[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmact_eval.runs.fingerprint import differences
-from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.types import About, Episode, EpisodeResult
 
 PROTOCOL_PARTS = ("suite", "protocol", "seed", "physics", "versions")
 """The parts of a fingerprint that two arms share. The rest is the policy, which is what is compared."""
@@ -18,7 +18,7 @@ SCENE = "scene"
 
 def protocol_differences(
     first: Mapping[str, Any], second: Mapping[str, Any], allow: Sequence[str] = ()
-) -> tuple[str, ...]:
+) -> tuple[About, ...]:
     """What of the protocol differs, as ``protocol.max_steps: 280 → 100``.
 
     Args:
@@ -27,7 +27,7 @@ def protocol_differences(
     """
     before, now = ({part: print_.get(part, {}) for part in PROTOCOL_PARTS} for print_ in (first, second))
     lines = differences(before, now)
-    return tuple(line for line in lines if not is_allowed(line.partition(": ")[0], allow))
+    return tuple(line for line in lines if not is_allowed(line.field, allow))
 
 
 def is_allowed(field: str, allow: Sequence[str]) -> bool:
@@ -37,7 +37,7 @@ def is_allowed(field: str, allow: Sequence[str]) -> bool:
 
 def scene_difference(
     first: Mapping[Episode, EpisodeResult], second: Mapping[Episode, EpisodeResult], allow: Sequence[str] = ()
-) -> tuple[str, ...]:
+) -> tuple[About, ...]:
     """A sentence if the same episodes began in different scenes, which no equal protocol allows; else nothing."""
     if is_allowed(SCENE, allow):
         return ()
@@ -46,4 +46,4 @@ def scene_difference(
     changed = sum(a != b for a, b in known)
     if not changed:
         return ()
-    return (f"{SCENE}: {changed} of {len(known)} episodes began in another scene (their scene hashes differ)",)
+    return (About(SCENE, f"{changed} of {len(known)} episodes began in another scene (their scene hashes differ)"),)

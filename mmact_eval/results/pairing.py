@@ -15,7 +15,7 @@ from mmact_eval.statistics.level import ALPHA, CONFIDENCE
 from mmact_eval.statistics.many import holm
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.power import smallest_detectable_difference
-from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.types import About, Episode, EpisodeResult
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Pairing:
     missing_first: int
     missing_second: int
     identical: bool
-    blocked: tuple[str, ...] = ()
+    blocked: tuple[About, ...] = ()
     p_holm: float = math.nan
     measures: Differences = field(default_factory=dict)
 
@@ -114,11 +114,11 @@ def _count(pairs: Sequence[tuple[EpisodeResult, EpisodeResult]]) -> PairCounts:
 
 def _nothing_in_common(
     first: str, a: Mapping[Episode, EpisodeResult], second: str, b: Mapping[Episode, EpisodeResult]
-) -> str:
+) -> About:
     for arm, results in ((first, a), (second, b)):
         if not any(result.outcome != "error" for result in results.values()):
-            return f"episodes: {arm} has no completed episode"
-    return f"episodes: no episode was completed by both {first} and {second}"
+            return About("episodes", f"{arm} has no completed episode")
+    return About("episodes", f"no episode was completed by both {first} and {second}")
 
 
 def adjusted(pairings: Sequence[Pairing]) -> tuple[Pairing, ...]:

@@ -20,6 +20,7 @@ from mmact_eval.policy_output import json_data
 from mmact_eval.rollout import effective_replan
 from mmact_eval.specs import EnvSpec, Physics, PolicySpec
 from mmact_eval.suite import Suite
+from mmact_eval.types import Change
 
 _NOT_PART_OF_A_RESULT = {"episodes", "episode_timeout"}
 
@@ -82,16 +83,16 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(data, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Lines ``protocol.max_steps: 280 → 100`` for every leaf that differs."""
-    lines = []
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[Change]:
+    """Every leaf that differs."""
+    lines: list[Change] = []
     for key in [*before, *(k for k in now if k not in before)]:
         path = f"{prefix}{key}"
         old, new = before.get(key, "(absent)"), now.get(key, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += differences(old, new, f"{path}.")
         elif repr(old) != repr(new):  # by their text, so that NaN equals NaN
-            lines.append(f"{path}: {old} → {new}")
+            lines.append(Change.of(path, old, new))
     return lines
 
 

@@ -44,7 +44,7 @@ def _pool(name: str, runs: Sequence[Run], allow: Sequence[str]) -> Run:
         return first
     for other in others:
         changed = differences(first.fingerprint, other.fingerprint)
-        refused = [line for line in changed if not is_allowed(line.partition(": ")[0], allow)]
+        refused = [line for line in changed if not is_allowed(line.field, allow)]
         if refused:
             raise UsageError(
                 f'{first.folder} and {other.folder} would both be called "{name}" and count as one run, but they were '
