@@ -57,26 +57,12 @@ _PLUGIN_PARTS = ("name", "extra", "requires", "tasks", "spec", "prepare_process"
 
 @dataclass(frozen=True)
 class Listing:
-    """A plug-in as `mmact-eval list` shows it.
-
-    Attributes:
-        name: registered.
-        value: what the entry point names.
-        distribution: the package it comes from.
-        problem: what stops it, "" if nothing.
-        remedy: what to do about that, "" likewise.
-    """
+    """A plug-in as `mmact-eval list` shows it: its name, where it comes from and what stops it, "" if nothing."""
 
     name: str
     value: str
     distribution: str
-    problem: str = ""
-    remedy: str = ""
-
-    @property
-    def told(self) -> str:
-        """Both in a line."""
-        return f"{self.problem}: {self.remedy}" if self.remedy else self.problem
+    problem: str
 
 
 def names(group: str) -> list[str]:
@@ -109,10 +95,12 @@ def _load(group: str, name: str) -> Any:
     try:
         return points[name].load()
     except ModuleNotFoundError as error:
-        raise UsageError(f'{kind} "{name}" needs the package "{error.name}"', _how_to_install(points[name])) from error
+        raise UsageError(
+            f'{kind} "{name}" needs the package "{error.name}": {_how_to_install(points[name])}'
+        ) from error
     except ImportError as error:  # it is there, and does not fit the others; or the plug-in says so itself
         if missing := _lacking(points[name]):
-            raise UsageError(f'{kind} "{name}" needs {", ".join(missing)}', _how_to_install(points[name])) from error
+            raise UsageError(f'{kind} "{name}" needs {", ".join(missing)}: {_how_to_install(points[name])}') from error
         raise UsageError(f'{kind} "{name}" cannot be imported: {error}') from error
     except AttributeError as error:
         raise UsageError(f'{kind} "{name}" is broken: {points[name].value} does not exist ({error}).') from error
@@ -365,16 +353,16 @@ def listing(group: str) -> list[Listing]:
     """All plug-ins of a group with what stops each of them; never raises for a broken one."""
     rows = []
     for name, point in sorted(_points(group).items()):
-        problem = remedy = ""
+        problem = ""
         try:
             loaded = _load(group, name)
             missing = missing_packages(loaded) if group == ENVS else _lacking(point)
             if missing:
-                remedy = f"pip install 'mmact-eval[{loaded.extra}]'" if group == ENVS else _how_to_install(point)
-                problem = f"missing {', '.join(missing)}"
+                how = f"pip install 'mmact-eval[{loaded.extra}]'" if group == ENVS else _how_to_install(point)
+                problem = f"missing {', '.join(missing)}: {how}"
         except UsageError as error:
-            problem, remedy = error.problem, error.remedy
+            problem = str(error)
         except Exception as error:
             problem = f"broken: {type(error).__name__}: {error}"
-        rows.append(Listing(name, point.value, point.dist.name if point.dist else "", problem, remedy))
+        rows.append(Listing(name, point.value, point.dist.name if point.dist else "", problem))
     return rows

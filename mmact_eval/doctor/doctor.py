@@ -77,12 +77,13 @@ def _plugins() -> Iterator[Check]:
     for group, kind in kinds:
         for plugin in registry.listing(group):
             ready += group == registry.ENVS and not plugin.problem
+            summary, _, install = plugin.problem.partition(": pip install")
             yield Check(
                 "Plug-ins",
                 f"{kind} {plugin.name}",
                 "note" if plugin.problem else "ok",
-                plugin.problem or "ready",
-                plugin.remedy,
+                summary or "ready",
+                f"pip install{install}" if install else "",
             )
     if not ready:
         yield Check("Plug-ins", "environments", "fail", "none is ready", "pip install 'mmact-eval[libero]'")
@@ -124,7 +125,7 @@ def _rendering() -> Iterator[Check]:
             todo = "install libegl1 and the driver's EGL (containers: NVIDIA_DRIVER_CAPABILITIES=all)"
             yield Check("Rendering", "GPU rendering", "note", "the GPUs cannot be reached through EGL", todo)
     except UsageError as error:
-        yield Check("Rendering", "runs will use", _needed(), error.problem, error.remedy)
+        yield Check("Rendering", "runs will use", _needed(), str(error).removesuffix(f": {gl.INSTALL}."), gl.INSTALL)
     if importlib.util.find_spec("mujoco") is None:
         return
     for backend in gl.probe_backends():

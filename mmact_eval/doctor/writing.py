@@ -48,7 +48,8 @@ def _cache() -> Check:
     try:
         folder = user_folders.for_writing(user_folders.cache_folder())
     except UsageError as error:
-        return Check(_GROUP, "caches", "fail", error.problem, error.remedy)
+        problem, _, todo = str(error).rpartition(": ")
+        return Check(_GROUP, "caches", "fail", problem, todo)
     if user_folders.is_temporary(folder):
         todo = f"set {user_folders.CACHE_VARIABLE} to a folder that stays, and nothing is made twice"
         return Check(_GROUP, "caches", "note", f"{folder}, which this machine may empty", todo)
