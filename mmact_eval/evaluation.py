@@ -23,8 +23,8 @@ from mmact_eval.results.report_data import Report
 from mmact_eval.results.summary import Summary
 from mmact_eval.results.terminal_table import text_table
 from mmact_eval.results.verdict import Verdict, judge
+from mmact_eval.runs import runner
 from mmact_eval.runs.request import Extension, RunOutcome, RunRequest
-from mmact_eval.runs.runner import execute
 from mmact_eval.specs import in_ranges
 from mmact_eval.suite import Suite
 from mmact_eval.types import EpisodeResult
@@ -110,7 +110,7 @@ def evaluate(
         extension=Extension(enough=_heard_by(on_episode)),
         progress=progress,
     )
-    return Results.of(execute(request), scratch)
+    return Results.of(runner.execute(request), scratch)
 
 
 def load_results(folders: str | Path | Sequence[str | Path]) -> Results:
