@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
 setup_project libero,robotwin,remote,mmact,dev
-for version in 3.2.3 3.17.0; do
+for version in 3.2.3 3.3.7 3.17.0; do
     setup_mujoco "$version" || say "MuJoCo $version cannot be installed here: tests on it will be skipped"
 done
 setup_robotwin || say "RoboTwin cannot be set up here, see above: its tests will be skipped"

@@ -9,8 +9,8 @@ from mmact_eval.errors import UsageError
 from mmact_eval.machine.mujoco_family import PICTURES_CHANGED_FROM, mujoco_family
 from mmact_eval.specs import Physics
 
-INSTALL = "pip install 'mujoco>=3.2.3,<3.4'"
-INSTALL_PICTURES = "pip install 'mujoco>=3.2.3,<3.3.3'"
+INSTALL = "pip install 'mujoco>=3.2.3,<3.3.3'"
+"""Brings the physics and the pictures of the published numbers."""
 
 Choice = Literal["published", "any"]
 """`env_args.physics`. ``published``: only that of the published numbers will do. ``any``: whatever is installed."""
@@ -45,7 +45,7 @@ def other_pictures(physics: Physics | None, benchmark: str) -> str:
         return ""
     return (
         f"{physics.engine} draws the floor darker than MuJoCo below 3.3.3, which published numbers were made with (on "
-        f"average by 36 of 255 grey levels); {INSTALL_PICTURES} brings the old one back"
+        f"average by 36 of 255 grey levels); {INSTALL} brings the old one back"
     )
 
 

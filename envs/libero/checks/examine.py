@@ -62,7 +62,7 @@ def _physics() -> Iterator[Check]:
         yield Check(_GROUP, "physics", "fail", detail, todo)
     if found.pictures != "published":
         detail = f"{found.engine} draws the floor of libero-object darker than in the published numbers"
-        yield Check(_GROUP, "pictures", "note", detail, physics.INSTALL_PICTURES)
+        yield Check(_GROUP, "pictures", "note", detail, physics.INSTALL)
 
 
 def _configuration() -> Path | None:

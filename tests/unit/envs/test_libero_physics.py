@@ -51,7 +51,7 @@ def test_physics_and_pictures_are_told_from_the_version(
 
 def test_the_changed_physics_runs_only_when_asked_for_and_is_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, "3.17.0")
-    with pytest.raises(UsageError, match=r"MuJoCo 3.17.0 .* pip install 'mujoco>=3.2.3,<3.4'.* env_args.physics=any"):
+    with pytest.raises(UsageError, match=r"MuJoCo 3.17.0 .* pip install 'mujoco>=3.2.3,<3.3.3'.* env_args.physics=any"):
         plugin.spec(load_suite("libero-spatial"))
     spec = plugin.spec(load_suite("libero-spatial", ["env_args.physics=any"]))
     assert spec.physics == Physics("MuJoCo 3.17.0", "changed", "changed")
