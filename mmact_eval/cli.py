@@ -23,16 +23,16 @@ _COMMANDS = {
     "ablate": "Run a study: arms that differ in one thing, on the same episodes.",
     "record": "Record a policy's successes as a LeRobot data set.",
     "serve": "Serve a policy to others, in openpi's or vla-eval's protocol.",
-    "compare": "Judge one run by another, on the same episodes; for CI.",
+    "compare": "Compare a run with another one on the same episodes; for CI.",
     "report": "Make reports from run folders.",
     "recheck": "Run some of a run's episodes again, here, and compare bit by bit.",
     "export": "Write a run without times, videos and logs: small enough to publish.",
     "published": "List what others report, with sources.",
-    "list": "List suites, studies, tasks, policies, environments and reports.",
+    "list": "List suites, studies, tasks, policies, environments, reports and engines.",
     "verify": "Prove that an environment equals its upstream loop, bit for bit.",
-    "check": "Try whether an environment or a policy keeps what the protocols promise.",
+    "check": "Check that an environment or a policy keeps the protocols' promises.",
     "doctor": "Check what works on this machine and say what to do.",
-    "setup": "Bring what an environment needs and pip cannot install.",
+    "setup": "Install what an environment needs that pip cannot provide.",
 }
 
 _FOLDERS = dict.fromkeys(("probe", "recheck", "verify", "check", "doctor"), "checks.")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -126,7 +127,7 @@ def load_results(folders: str | Path | Sequence[str | Path]) -> Results:
     return Results(tuple(paths))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """What a run came to, read from its folder.
 
@@ -219,9 +220,9 @@ class Results:
         )
 
     def compare(
-        self, other: Results, *, allow: Collection[str] = (), margin: float = 0.05, alpha: float = 0.05
+        self, other: Results, *, allow: str | Collection[str] = (), margin: float = 0.05, alpha: float = 0.05
     ) -> Comparison:
-        """Judge the other by these, on the episodes that both completed.
+        """Judge the other by these, on the episodes that both completed: is `other` better, equal or worse?
 
         Args:
             other: results on the same suite.
@@ -230,11 +231,16 @@ class Results:
             alpha: level of the test.
 
         Raises:
-            UsageError: they are of two suites.
+            UsageError: they are of two suites, or margin and alpha are no shares.
         """
+        if not 0 < margin <= 1 or not 0 < alpha < 1:
+            raise UsageError(
+                f"margin and alpha are shares from 0 to 1, not {margin:g} and {alpha:g}: 0.05 is 5 points."
+            )
+        allowed = (allow,) if isinstance(allow, str) else tuple(allow)
         folders = [*self.folders, *other.folders]
         names = ["A"] * len(self.folders) + ["B"] * len(other.folders)
-        report = reporting.read_report(folders, names, tuple(allow))
+        report = reporting.read_report(folders, names, allowed)
         if len(report.suites) > 1:
             first, second = report.suites
             raise UsageError(f"these are results on two suites: {first.suite} and {second.suite}.")
@@ -252,8 +258,18 @@ class Results:
             self.as_report, Path(out) if out is not None else self.folder, formats or ("html",)
         )
 
+    def __repr__(self) -> str:
+        total, (low, high) = self.summary.total, self.interval
+        rate = f"{100 * total.rate:.1f} % ({100 * low:.1f}–{100 * high:.1f} %)" if total.completed else "none completed"
+        errors = f", {total.errors} errors" if total.errors else ""
+        return f"Results({self.summary.suite}, {total.successes} of {total.completed}: {rate}{errors}; {self.folder})"
+
     def __str__(self) -> str:
-        return text_table(self.summary)
+        return text_table(self.summary).strip("\n")
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 @dataclass(frozen=True)
@@ -291,6 +307,11 @@ def _policy(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Call
     """What is no text, and a name for it."""
     if isinstance(policy, str):
         return None, policy
+    if not registry.is_policy(policy) and not callable(policy):
+        raise UsageError(
+            f"{type(policy).__name__} is no policy: it needs `spec`, `reset(episodes)` and `act(queries)` (see "
+            "mmact_eval.protocols.Policy), or must make one when it is called."
+        )
     kind = policy if hasattr(policy, "__qualname__") else type(policy)
     return policy, f"{kind.__module__}:{kind.__qualname__}"
 

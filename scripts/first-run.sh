@@ -7,18 +7,31 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
 
+# Runs, makes the page, and says what there is now. Exits as the run does.
+first_run() {
+    local told code=0 folder
+    told=$(mktemp)
+    "$python" -m mmact_eval run --video all "$@" | tee "$told" || code=$?
+    folder=$(sed -n 's/^Wrote \(.*\)\/report\.csv,.*/\1/p' "$told")
+    rm -f "$told"
+    if [[ -n $folder ]]; then
+        "$python" -m mmact_eval report "$folder" --format html >/dev/null
+        say "The report, with its videos: $folder/report.html"
+        say "Next: source .venv/bin/activate, and mmact-eval --help"
+    fi
+    exit "$code"
+}
+
 if [[ ${1:-} == robotwin ]]; then
     shift
     setup_project robotwin
     setup_robotwin || die "RoboTwin cannot be set up here, see above"
-    exec "$python" -m mmact_eval run --suite robotwin-smoke --tasks stack_blocks_two --episodes 1 \
-        --policy robotwin-oracle --video all "$@"
+    first_run --suite robotwin-smoke --tasks stack_blocks_two --episodes 1 --policy robotwin-oracle "$@"
 fi
 if [[ ${1:-} == mmact ]]; then
     shift
     setup_project libero,mmact
-    exec "$python" -m mmact_eval run --suite libero-object --tasks 0-3 --init-states 20-49 --episodes 1 \
-        --policy mmact --video all "$@"
+    first_run --suite libero-object --tasks 0-3 --init-states 20-49 --episodes 1 --policy mmact "$@"
 fi
 setup_project libero
-exec "$python" -m mmact_eval run --suite libero-object --tasks 0,1 --episodes 2 --policy expert --video all "$@"
+first_run --suite libero-object --tasks 0,1 --episodes 2 --policy expert "$@"

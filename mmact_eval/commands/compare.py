@@ -65,7 +65,8 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     """Compare run B with run A on the episodes that both completed.
 
     Both runs start each episode in the same scene, so only the episodes that exactly one of them solves are
-    informative. Errors are counted twice, left out and as not solved, and the worse verdict counts.
+    informative. With errors there are two verdicts, errors left out and errors as failures, and
+    the worse one counts.
     """
     from mmact_eval.results.arms.names import split_name
     from mmact_eval.results.reporting import other_differences, read_report

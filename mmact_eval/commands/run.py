@@ -63,7 +63,7 @@ def _tell(results: Results) -> int:
 
 def _show(results: Results, outcome: RunOutcome) -> None:
     """Print the table, and what is to be known beside it."""
-    click.echo(str(results))
+    click.echo(f"\n{results}\n")
     for remark in outcome.remarks:
         click.echo(remark)
     memory = outcome.engine.peak_memory_mib

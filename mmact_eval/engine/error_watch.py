@@ -37,9 +37,7 @@ class ErrorWatch:
             self._in_a_row[task] = 0
             return False
         if result.error_kind == "contract":
-            raise RunAborted(
-                f"{result.error} ({result.episode.key}). Mend the policy, then give the same command again."
-            )
+            raise RunAborted(f"{result.error} ({result.episode.key}). Fix the policy, then run the same command again.")
         self._in_a_row[task] += 1
         if self._in_a_row[task] < self._limit or task in self.given_up:
             return False

@@ -15,6 +15,8 @@ from mmact_eval.identity.named_paths import named_paths
 from mmact_eval.protocols import Policy
 from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 
+_HOW_TO_NAME_IT = "evaluate(identity=…) says what it is made of"
+
 
 def source_file(thing: object) -> Path | None:
     """The user's file that a class or function is written in; None in a notebook, and of what is installed."""
@@ -44,7 +46,10 @@ def of_object(policy: Policy, name: str, identity: str) -> MadePolicy:
         policy=policy if compat.plain(policy.spec) is policy.spec else WrappedPolicy(policy, compat.plain(policy.spec)),
         typed=name,
         target=name,
-        args={"identity": identity or f"an object like no other, {uuid.uuid4().hex[:12]}"},
+        args={
+            "identity": identity
+            or f"an object like no other ({uuid.uuid4().hex[:12]}; evaluate(identity=…) says what it is made of)"
+        },
         code=code,
         paths={key: found for key, path in named.items() if (found := content_hash(path))},
         named=named,

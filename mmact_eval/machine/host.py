@@ -75,7 +75,9 @@ def _git_commit() -> str:
 
 def command_line() -> list[str]:
     """The command as typed, the program by its name alone, addresses without passwords."""
-    return [os.path.basename(sys.argv[0]), *map(without_passwords, sys.argv[1:])]
+    name = os.path.basename(sys.argv[0])
+    program = ["python", "-m", "mmact_eval"] if name == "__main__.py" else [name]
+    return [*program, *map(without_passwords, sys.argv[1:])]
 
 
 def without_passwords(text: str) -> str:

@@ -131,7 +131,7 @@ def _raise_stopped(number: int, frame: FrameType | None) -> None:
 _OPTIONS = {
     "config": click.option(
         "--config", type=click.Path(path_type=Path), callback=_read_config, is_eager=True, expose_value=False,
-        help="YAML file with any of these options; what is typed wins."),
+        help="YAML file with any of these options; options on the command line win."),
     "suite": click.option("--suite", required=True, help="Name of a suite (see `list suites`) or a YAML file."),
     "tasks": click.option(
         "--tasks", help="Task numbers, ranges, names or patterns: 0,3-5,*milk*  [default: all]"),

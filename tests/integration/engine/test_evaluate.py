@@ -54,6 +54,16 @@ def test_a_policy_object_is_asked_where_it_is_and_stays_the_callers() -> None:
     assert policy.closed == 0
     assert after.compare(before).verdict.kind == "regression"
     assert before.compare(after).difference == 1.0
+    assert repr(after).startswith("Results(toy, 20 of 20: 100.0 % (83.2–100.0 %); ")
+    with pytest.raises(UsageError, match=r"0\.05 is 5 points"):
+        before.compare(after, margin=5)
+
+
+def test_one_allowed_field_may_be_a_text() -> None:
+    whole = mmact_eval.evaluate("toy", "toy", episodes=2, progress=False)
+    half = mmact_eval.evaluate("toy", "toy", episodes=2, progress=False, changes={"protocol.replan": 2})
+    assert whole.compare(half).verdict.kind == "not comparable"
+    assert whole.compare(half, allow="protocol.replan").verdict.kind != "not comparable"
 
 
 def test_it_comes_to_what_the_command_line_comes_to(tmp_path: Path) -> None:
@@ -134,6 +144,7 @@ def test_a_class_is_made_here_and_known_by_its_code(tmp_path: Path) -> None:
         ({"tasks": []}, "tasks is empty"),
         ({"tasks": ["soft"]}, 'no task is called "soft"'),
         ({"workers": 0}, "workers must be at least 1"),
+        ({"policy": 3}, "int is no policy: it needs `spec`"),
         ({"identity": "mine"}, "identity is for a policy object"),
         ({"changes": {"protocol.max_step": 3}}, "max_step"),
         ({"episodes": 0}, "episodes"),
