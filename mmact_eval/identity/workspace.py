@@ -104,9 +104,11 @@ class Workspace:
             outside = {name for name in {name.partition(".")[0] for name in new} if _is_found(name)}
         finally:
             sys.path[:] = path
+        others = {id(sys.modules[name]) for name in self._shared & sys.modules.keys()}
         for name, module in new.items():
             from_a_file = getattr(module, "__file__", None) or getattr(module, "__path__", None)
-            if name.partition(".")[0] in outside or not from_a_file:
+            # A second name of somebody else's module: `multiprocessing` calls the main script ``__mp_main__`` too.
+            if name.partition(".")[0] in outside or not from_a_file or id(module) in others:
                 self._shared.add(name)
             else:
                 self._modules[name] = module

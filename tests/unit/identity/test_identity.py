@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mmact_eval.errors import UsageError
 from mmact_eval.identity import content_hash as content
 from mmact_eval.identity.content_hash import content_hash
 from mmact_eval.identity.made_policy import MadePolicy
+from mmact_eval.identity.workspace import Workspace, leave
 from mmact_eval.specs import ActionSpec, EnvSpec
 from mmact_eval.types import Episode, Observation, Query
 
@@ -360,3 +362,16 @@ def test_paths_and_numpys_numbers_in_a_spec_become_plain(tmp_path: Path) -> None
     spec = make(write(tmp_path, "from pathlib import Path", init)).policy.spec
     plain = (spec.chunk, spec.replan, spec.cameras, spec.image_size, spec.checkpoint, spec.privileged)
     assert repr(plain) == "(4, 2, ('top',), (8, 8), 'c', True)"
+
+
+def test_a_second_name_of_the_main_script_is_no_code_of_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "__mp_main__", raising=False)
+    main = ModuleType("__main__")
+    main.__file__ = __file__
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    workspace = Workspace()
+    with workspace:  # what importing PyTorch does
+        sys.modules["__mp_main__"] = sys.modules["__main__"]
+    assert workspace.modules == {}
+    leave()
+    monkeypatch.delitem(sys.modules, "__mp_main__", raising=False)

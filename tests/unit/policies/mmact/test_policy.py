@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -149,6 +152,19 @@ def test_one_arm_without_a_checkpoint_gets_the_small_trained_one(capsys: pytest.
     assert make_policy(LIBERO, checkpoint="mmact-nano").spec == spec
     assert capsys.readouterr().err == ""  # it was asked for
     assert spec.config["trained_on"] == {"libero-object": "0-19"}
+
+
+def test_a_checkpoint_of_the_package_is_known_by_its_hash_and_not_by_where_it_lies(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"  # whoever starts it is no part of it, though PyTorch gives the script a second name
+    script.write_text(
+        "from mmact_eval import registry\n"
+        "from mmact_eval.config.suite_file import load_suite\n"
+        "from mmact_eval.envs.libero.spec import env_spec\n"
+        "made = registry.make_policy('mmact-nano', {}, env_spec(load_suite('libero-object')))\n"
+        "print(dict(made.code), dict(made.paths), made.policy.spec.checkpoint)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"\{\} \{\} mmact-nano@[0-9a-f]{8}\n", done.stdout)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
