@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import math
+import operator
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
+from mmact_eval.identity.live_policy import name_of
+from mmact_eval.observers.video import VideoMode
+from mmact_eval.policy_output import json_data
 from mmact_eval.protocols import Policy
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.reporting import read_report, write_reports
@@ -25,7 +29,6 @@ from mmact_eval.results.terminal_table import text_table
 from mmact_eval.results.verdict import Verdict, judge
 from mmact_eval.runs.request import Extension, RunOutcome, RunRequest
 from mmact_eval.runs.runner import execute
-from mmact_eval.specs import in_ranges
 from mmact_eval.suite import Suite
 from mmact_eval.types import EpisodeResult
 
@@ -49,7 +52,7 @@ def evaluate(
     policy_args: Mapping[str, Any] | None = None,
     identity: str = "",
     changes: Mapping[str, Any] | None = None,
-    video: Literal["none", "failures", "all"] = "none",
+    video: VideoMode = "none",
     options: EngineOptions | None = None,
     progress: bool = True,
 ) -> Results:
@@ -66,7 +69,7 @@ def evaluate(
         suite: a name such as ``libero-object``, the path of a YAML file, or a `Suite`.
         tasks: numbers, names or patterns, or a text such as ``"0,3-5,*milk*"``; None for all.
         episodes: episodes per task; None for the suite's number.
-        init_states: numbers, or a text such as ``"0-19"``; None for all.
+        init_states: numbers, or a text such as ``"0-19"``, in this order; None for all.
         seed: the run's seed.
         workers: worker processes.
         out: the run folder, resumed if it holds part of the same run; None for one that is deleted with the results.
@@ -86,8 +89,10 @@ def evaluate(
     """
     made_suite = _suite(suite, changes or {})
     live, name = _policy(policy)
-    if episodes is not None and episodes < 1:
-        raise UsageError(f"episodes must be at least 1, not {episodes}.")
+    seed = _whole(seed, "seed")
+    episodes = None if episodes is None else _whole(episodes, "episodes", at_least=1)
+    if video not in get_args(VideoMode):
+        raise UsageError(f'video is one of {", ".join(get_args(VideoMode))}, not "{video}".')
     if live is None and identity:
         raise UsageError("identity is for a policy object; what is made here is known by its content.")
     if registry.is_policy(live) and policy_args:
@@ -277,9 +282,7 @@ class Comparison:
 
 def _suite(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:
     if not isinstance(suite, Suite):
-        import json
-
-        return load_suite(str(suite), [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+        return load_suite(str(suite), changes={str(key): json_data(value) for key, value in changes.items()})
     if changes:
         raise UsageError("changes are for a suite that is loaded here; change the Suite itself (model_copy).")
     return suite
@@ -289,8 +292,9 @@ def _policy(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Call
     """What is no text, and a name for it."""
     if isinstance(policy, str):
         return None, policy
-    kind = policy if hasattr(policy, "__qualname__") else type(policy)
-    return policy, f"{kind.__module__}:{kind.__qualname__}"
+    if not registry.is_policy(policy) and not callable(policy):
+        raise UsageError(f"policy is {policy!r}; it must be a policy, what makes one, or the name of one.")
+    return policy, name_of(policy)
 
 
 def _as_typed(chosen: str | int | Iterable[str | int] | None, what: str) -> str | None:
@@ -301,23 +305,34 @@ def _as_typed(chosen: str | int | Iterable[str | int] | None, what: str) -> str 
     """
     if chosen is None or isinstance(chosen, str):
         return chosen
-    parts = [chosen] if isinstance(chosen, int) else list(chosen)
-    if not parts:
+    parts = [str(part) for part in chosen] if isinstance(chosen, Iterable) else [str(chosen)]
+    if not "".join(parts):
         raise UsageError(f"{what} is empty; None means all.")
-    if all(isinstance(part, int) for part in parts) and what == "init_states":
-        return in_ranges(int(part) for part in parts)
-    odd = [part for part in parts if "," in str(part)]
+    odd = [part for part in parts if "," in part]
     if odd:
         raise UsageError(f'{what}: "{odd[0]}" has a comma; name it by its number, or by a pattern with a ?.')
-    return ",".join(str(part) for part in parts)
+    return ",".join(parts)
+
+
+def _whole(number: int, what: str, at_least: int | None = None) -> int:
+    """As an `int`, of numpy's kinds too.
+
+    Raises:
+        UsageError: it is no whole number, or too small.
+    """
+    try:
+        found = operator.index(number)
+    except TypeError:
+        raise UsageError(f"{what} must be a whole number, not {number!r}.") from None
+    if at_least is not None and found < at_least:
+        raise UsageError(f"{what} must be at least {at_least}, not {found}.")
+    return found
 
 
 def _with_workers(options: EngineOptions | None, workers: int) -> EngineOptions:
     from dataclasses import replace
 
-    if workers < 1:
-        raise UsageError(f"workers must be at least 1, not {workers}.")
-    return replace(options or EngineOptions(), workers=workers)
+    return replace(options or EngineOptions(), workers=_whole(workers, "workers", at_least=1))
 
 
 def _heard_by(on_episode: Callable[[EpisodeResult], object] | None) -> Callable[[EpisodeResult], bool]:

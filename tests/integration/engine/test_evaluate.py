@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -137,11 +138,51 @@ def test_a_class_is_made_here_and_known_by_its_code(tmp_path: Path) -> None:
         ({"identity": "mine"}, "identity is for a policy object"),
         ({"changes": {"protocol.max_step": 3}}, "max_step"),
         ({"episodes": 0}, "episodes"),
+        ({"episodes": 2.5}, "episodes must be a whole number, not 2.5"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"video": "some"}, "none, failures, all"),
+        ({"tasks": [""]}, "tasks is empty"),
+        ({"policy": None}, "policy is None"),
+        ({"changes": {"protocol..x": 3}}, "FIELD=VALUE"),
     ],
 )
 def test_bad_input_gets_one_clear_message(given: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         mmact_eval.evaluate(**{"policy": "toy", "suite": "toy", "progress": False, **given})  # type: ignore[arg-type]
+
+
+def test_init_states_are_taken_in_the_order_given() -> None:
+    for given in ([5, 1, 5, 3], np.array([5, 1, 3]), "5,1,3"):
+        results = mmact_eval.evaluate("toy", "toy", tasks=0, init_states=given, episodes=2, progress=False)
+        assert [result.episode.init_state for result in results.episodes] == [1, 5]
+
+
+def test_numbers_may_be_numpys() -> None:
+    one = np.int64(1)
+    results = mmact_eval.evaluate("toy", "toy", tasks=one, init_states=one, seed=one, episodes=one, progress=False)
+    assert [result.episode for result in results.episodes] == [Episode("toy", "hard", 1, 1)]
+
+
+def test_changes_are_the_values_given_and_not_read_as_text() -> None:
+    changes = {"title": "1e3", "description": "\U0001f600: yes # no", "protocol.max_steps": np.int64(7)}
+    changes |= {"env_args": {"step_seconds": 1e-5}}
+    results = mmact_eval.evaluate("toy", "toy", tasks=0, episodes=1, changes=changes, progress=False)
+    made = mmact_eval.load_results(results.folder).as_report.runs[0].run.manifest.suite_asked()
+    assert (made.title, made.description, made.protocol.max_steps) == ("1e3", "\U0001f600: yes # no", 7)
+    assert made.env_args == {"step_seconds": 1e-5}
+
+
+class Maker:
+    def __call__(self, strength: float) -> Learner:
+        return Learner(strength)
+
+
+@pytest.mark.parametrize("maker", [functools.partial(Learner, 0.5), functools.partial(Maker(), 0.5)])
+def test_whatever_can_be_called_makes_a_policy(maker: Callable[..., Learner]) -> None:
+    results = mmact_eval.evaluate(maker, "toy", tasks="easy", episodes=1, progress=False)
+    policy = read_run(results.folder).fingerprint["policy"]
+    assert policy["target"].startswith(__name__)
+    assert Path(__file__).name in policy["code"]
 
 
 def test_it_works_beside_the_main_thread() -> None:
