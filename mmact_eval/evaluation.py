@@ -22,6 +22,7 @@ from mmact_eval.identity.live_policy import name_of
 from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import json_data
 from mmact_eval.protocols import Policy
+from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.reporting import read_report, write_reports
 from mmact_eval.results.summary import Summary
@@ -195,13 +196,14 @@ class Results:
         import pandas as pd
 
         rows = []
+        keys = {metric.key for metric in self.summary.metrics}
         for row in (*self.summary.rows, self.summary.total):
             counts = {name: getattr(row, name) for name in ("episodes", "completed", "successes", "errors")}
             cells: dict[str, Any] = {"suite": row.suite, "task": row.task, "episodes_asked": row.asked, **counts}
             for key, found in row.measures.items():
                 cells[key] = found.value
                 if not math.isnan(found.low):
-                    cells |= {f"{key}_low": found.low, f"{key}_high": found.high}
+                    cells |= {column(key, "low", keys): found.low, column(key, "high", keys): found.high}
             rows.append(cells)
         return pd.DataFrame(rows)
 

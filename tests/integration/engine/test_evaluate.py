@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_init_states_are_taken_in_the_order_given() -> None:
 
 
 def test_numbers_may_be_numpys() -> None:
-    one = np.int64(1)
+    one: Any = np.int64(1)
     results = mmact_eval.evaluate("toy", "toy", tasks=one, init_states=one, seed=one, episodes=one, progress=False)
     assert [result.episode for result in results.episodes] == [Episode("toy", "hard", 1, 1)]
 
