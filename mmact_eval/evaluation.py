@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,7 +101,7 @@ def evaluate(
         raise UsageError("identity is for a policy object; what is made here is known by its content.")
     if registry.is_policy(live) and policy_args:
         raise UsageError("policy_args are for a policy that is made here; this one is made already.")
-    scratch = tempfile.TemporaryDirectory(prefix="mmact-eval-") if out is None else None
+    scratch = _Scratch() if out is None else None
     request = RunRequest(
         suite=made_suite,
         overrides=tuple(f"{key}={value}" for key, value in (changes or {}).items()),
@@ -280,6 +283,19 @@ class Comparison:
 
     def __str__(self) -> str:
         return "\n".join([self.verdict.kind, *(f"  {reason}" for reason in self.verdict.reasons)])
+
+
+class _Scratch:
+    """A temporary folder that goes with this object. A forked process leaves it to the one that made it."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="mmact-eval-")
+        weakref.finalize(self, _remove, self.name, os.getpid())
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _suite(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:

@@ -104,6 +104,11 @@ def _load(group: str, name: str) -> Any:
         raise UsageError(f'{kind} "{name}" cannot be imported: {error}') from error
     except AttributeError as error:
         raise UsageError(f'{kind} "{name}" is broken: {points[name].value} does not exist ({error}).') from error
+    except MmactEvalError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f'{kind} "{name}" is broken, its import ends in {said}') from error
 
 
 def _how_to_install(point: EntryPoint) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -87,6 +89,13 @@ def test_the_folder_of_nobody_goes_with_its_results() -> None:
     results = mmact_eval.evaluate("toy", "toy", tasks="easy", episodes=1, progress=False)
     folder = results.folder
     assert folder.is_dir()
+    child = os.fork()
+    if not child:
+        del results
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert folder.is_dir()
+    assert len(pickle.loads(pickle.dumps(results)).episodes) == 1
     del results
     assert not folder.exists()
 

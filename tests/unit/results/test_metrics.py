@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -150,7 +150,7 @@ def test_a_metric_that_cannot_measure_is_left_out_and_said(
 
     infinite, text = (lambda result: float("inf")), (lambda result: "3")
     brought: list[Any] = [
-        [Metric("own/fine", "fine", Mean(), lambda r: np.float32(r.episode.init_state)), 3],  # type: ignore[arg-type]
+        [Metric("own/fine", "fine", Mean(), lambda r: cast("float", np.float32(r.episode.init_state))), 3],
         Metric("own/broken", "broken", Mean(), broken),
         Metric("own/infinite", "infinite", Mean(), infinite),
         Metric("own/text", "text", Mean(), text),  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def test_no_column_of_a_table_takes_the_name_of_another(make_run: MakeRun) -> No
     for row in (list(csv.tasks(read_report([run])))[-1], load_results(run).table().iloc[-1]):
         assert {name: row[name] for name in ends} == ends
         assert (row["env/length_low_"], row["env/length_high_"]) == (own.low, own.high)
-    for columns in (next(csv.tasks(read_report([run]))), load_results(run).table()):
+    for columns in (list(next(csv.tasks(read_report([run])))), list(map(str, load_results(run).table()))):
         assert {name for name in columns if "/" not in name} <= TAKEN
 
 
