@@ -126,9 +126,11 @@ def test_a_package_brings_a_headline_by_its_entry_point(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "chains.py").write_text("from test_metrics import AVERAGE_LENGTH\nlengths = [AVERAGE_LENGTH]\n")
+    (tmp_path / "raising_metrics.py").write_text("raise ValueError('at import')")
     monkeypatch.syspath_prepend(tmp_path)
     points = {
         "chains": EntryPoint("chains", "chains:lengths", registry.METRICS),
+        "raises": EntryPoint("raises", "raising_metrics:metric", registry.METRICS),
         "gone": EntryPoint("gone", "nowhere_at_all:metric", registry.METRICS),
     }
     monkeypatch.setattr(registry, "_points", lambda group: points if group == registry.METRICS else {})
