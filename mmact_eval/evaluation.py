@@ -17,11 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import ValidationError
+
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
 from mmact_eval.identity.live_policy import name_of
+from mmact_eval.machine.user_folders import expanded
 from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import json_data
 from mmact_eval.protocols import Policy
@@ -101,6 +104,8 @@ def evaluate(
         raise UsageError("identity is for a policy object; what is made here is known by its content.")
     if registry.is_policy(live) and policy_args:
         raise UsageError("policy_args are for a policy that is made here; this one is made already.")
+    if out is not None and not str(out):
+        raise UsageError("out is empty; None means a folder that is deleted with the results.")
     scratch = _Scratch() if out is None else None
     request = RunRequest(
         suite=made_suite,
@@ -113,7 +118,7 @@ def evaluate(
         episodes=episodes,
         init_states=_as_typed(init_states, "init_states"),
         seed=seed,
-        out=Path(scratch.name) / "run" if scratch else Path(str(out)),
+        out=Path(scratch.name) / "run" if scratch else expanded(str(out)),
         video=video,
         options=_with_workers(options, workers),
         extension=Extension(enough=_heard_by(on_episode)),
@@ -129,7 +134,8 @@ def load_results(folders: str | Path | Sequence[str | Path]) -> Results:
         RunFolderError: it is no run folder, cannot be read or contradicts itself.
         UsageError: several that were made differently.
     """
-    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
+    given = [folders] if isinstance(folders, str | Path) else folders
+    paths = [expanded(folder).absolute() for folder in given]  # whatever becomes the working folder
     if not paths:
         raise UsageError("load_results takes the folder of a run.")
     return Results(tuple(paths))
@@ -236,15 +242,20 @@ class Results:
         Args:
             other: results on the same suite.
             allow: fields of the protocol that may differ, such as ``protocol.replan``.
-            margin: loss of success rate that must be excluded, 0 to 1.
-            alpha: level of the test.
+            margin: loss of success rate that must be excluded, 0 to 1 (not percentage points).
+            alpha: level of the test, in (0, 1).
 
         Raises:
-            UsageError: they are of two suites.
+            UsageError: they are of two suites, or a number is out of its range.
         """
+        if not 0.0 < margin <= 1.0:
+            raise UsageError(f"margin must be above 0 and at most 1, not {margin}: 0.05 are five points.")
+        if not 0.0 < alpha < 1.0:
+            raise UsageError(f"alpha must be between 0 and 1, not {alpha}.")
+        allow = (allow,) if isinstance(allow, str) else tuple(allow)
         folders = [*self.folders, *other.folders]
         names = ["A"] * len(self.folders) + ["B"] * len(other.folders)
-        report = read_report(folders, names, tuple(allow))
+        report = read_report(folders, names, allow)
         if len(report.suites) > 1:
             first, second = report.suites
             raise UsageError(f"these are results on two suites: {first.suite} and {second.suite}.")
@@ -303,7 +314,13 @@ def _suite(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:
         return load_suite(str(suite), changes={str(key): json_data(value) for key, value in changes.items()})
     if changes:
         raise UsageError("changes are for a suite that is loaded here; change the Suite itself (model_copy).")
-    return suite
+    try:
+        return Suite.model_validate(
+            suite.model_dump(warnings=False)
+        )  # `model_copy` has not looked at what it was given
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"the suite's {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
 
 
 def _policy(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Callable[..., Policy] | None, str]:

@@ -18,10 +18,13 @@ import pytest
 
 import mmact_eval
 from mmact_eval import Episode, PolicyOutput, PolicySpec, Query
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.policies.toy import make_policy
 from mmact_eval.runs.reading import read_run
 from mmact_eval.types import EpisodeResult
+
+TOY = load_suite("toy")
 
 
 class Learner:
@@ -153,12 +156,34 @@ def test_a_class_is_made_here_and_known_by_its_code(tmp_path: Path) -> None:
         ({"video": "some"}, "none, failures, all"),
         ({"tasks": [""]}, "tasks is empty"),
         ({"policy": None}, "policy is None"),
+        ({"out": ""}, "out is empty"),
+        (
+            {"suite": TOY.model_copy(update={"protocol": TOY.protocol.model_copy(update={"max_steps": "7"})})},
+            "protocol.max_steps",
+        ),
         ({"changes": {"protocol..x": 3}}, "FIELD=VALUE"),
     ],
 )
 def test_bad_input_gets_one_clear_message(given: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         mmact_eval.evaluate(**{"policy": "toy", "suite": "toy", "progress": False, **given})  # type: ignore[arg-type]
+
+
+def test_folders_are_found_again_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    made = mmact_eval.evaluate("toy", "toy", tasks=0, episodes=1, out="~/run", progress=False)
+    loaded = mmact_eval.load_results("run")
+    monkeypatch.chdir("/")
+    assert made.folder == loaded.folder == tmp_path / "run"
+    assert len(loaded.episodes) == 1
+
+
+@pytest.mark.parametrize(("given", "says"), [({"margin": 5.0}, "0.05 are five points"), ({"alpha": 1.0}, "alpha")])
+def test_a_comparison_refuses_levels_that_are_none(given: dict[str, float], says: str) -> None:
+    results = mmact_eval.Results((Path("nowhere"),))
+    with pytest.raises(UsageError, match=says):
+        results.compare(results, **given)  # type: ignore[arg-type]
 
 
 def test_init_states_are_taken_in_the_order_given() -> None:
