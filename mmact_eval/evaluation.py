@@ -7,26 +7,36 @@ from __future__ import annotations
 
 import html
 import math
+import operator
+import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import ValidationError
 
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
+from mmact_eval.identity.live_policy import name_of
+from mmact_eval.machine.user_folders import expanded
+from mmact_eval.observers.video import VideoMode
+from mmact_eval.policy_output import json_data
 from mmact_eval.protocols import Policy
 from mmact_eval.results import reporting
+from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.summary import Summary
 from mmact_eval.results.terminal_table import text_table
 from mmact_eval.results.verdict import Verdict, judge
 from mmact_eval.runs import runner
 from mmact_eval.runs.request import Extension, RunOutcome, RunRequest
-from mmact_eval.specs import in_ranges
 from mmact_eval.suite import Suite
 from mmact_eval.types import EpisodeResult
 
@@ -50,7 +60,7 @@ def evaluate(
     policy_args: Mapping[str, Any] | None = None,
     identity: str = "",
     changes: Mapping[str, Any] | None = None,
-    video: Literal["none", "failures", "all"] = "none",
+    video: VideoMode = "none",
     options: EngineOptions | None = None,
     progress: bool = True,
 ) -> Results:
@@ -67,7 +77,7 @@ def evaluate(
         suite: a name such as ``libero-object``, the path of a YAML file, or a `Suite`.
         tasks: numbers, names or patterns, or a text such as ``"0,3-5,*milk*"``; None for all.
         episodes: episodes per task; None for the suite's number.
-        init_states: numbers, or a text such as ``"0-19"``; None for all.
+        init_states: numbers, or a text such as ``"0-19"``, in this order; None for all.
         seed: the run's seed.
         workers: worker processes.
         out: the run folder, resumed if it holds part of the same run; None for one that is deleted with the results.
@@ -87,13 +97,17 @@ def evaluate(
     """
     made_suite = _suite(suite, changes or {})
     live, name = _policy(policy)
-    if episodes is not None and episodes < 1:
-        raise UsageError(f"episodes must be at least 1, not {episodes}.")
+    seed = _whole(seed, "seed")
+    episodes = None if episodes is None else _whole(episodes, "episodes", at_least=1)
+    if video not in get_args(VideoMode):
+        raise UsageError(f'video is one of {", ".join(get_args(VideoMode))}, not "{video}".')
     if live is None and identity:
         raise UsageError("identity is for a policy object; what is made here is known by its content.")
     if registry.is_policy(live) and policy_args:
         raise UsageError("policy_args are for a policy that is made here; this one is made already.")
-    scratch = tempfile.TemporaryDirectory(prefix="mmact-eval-") if out is None else None
+    if out is not None and not str(out):
+        raise UsageError("out is empty; None means a folder that is deleted with the results.")
+    scratch = _Scratch() if out is None else None
     request = RunRequest(
         suite=made_suite,
         overrides=tuple(f"{key}={value}" for key, value in (changes or {}).items()),
@@ -105,7 +119,7 @@ def evaluate(
         episodes=episodes,
         init_states=_as_typed(init_states, "init_states"),
         seed=seed,
-        out=Path(scratch.name) / "run" if scratch else Path(str(out)),
+        out=Path(scratch.name) / "run" if scratch else expanded(str(out)),
         video=video,
         options=_with_workers(options, workers),
         extension=Extension(enough=_heard_by(on_episode)),
@@ -121,7 +135,8 @@ def load_results(folders: str | Path | Sequence[str | Path]) -> Results:
         RunFolderError: it is no run folder, cannot be read or contradicts itself.
         UsageError: several that were made differently.
     """
-    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
+    given = [folders] if isinstance(folders, str | Path) else folders
+    paths = [expanded(folder).absolute() for folder in given]  # whatever becomes the working folder
     if not paths:
         raise UsageError("load_results takes the folder of a run.")
     return Results(tuple(paths))
@@ -191,13 +206,14 @@ class Results:
         import pandas as pd
 
         rows = []
+        keys = {metric.key for metric in self.summary.metrics}
         for row in (*self.summary.rows, self.summary.total):
             counts = {name: getattr(row, name) for name in ("episodes", "completed", "successes", "errors")}
             cells: dict[str, Any] = {"suite": row.suite, "task": row.task, "episodes_asked": row.asked, **counts}
             for key, found in row.measures.items():
                 cells[key] = found.value
                 if not math.isnan(found.low):
-                    cells |= {f"{key}_low": found.low, f"{key}_high": found.high}
+                    cells |= {column(key, "low", keys): found.low, column(key, "high", keys): found.high}
             rows.append(cells)
         return pd.DataFrame(rows)
 
@@ -227,16 +243,16 @@ class Results:
         Args:
             other: results on the same suite.
             allow: fields of the protocol that may differ, such as ``protocol.replan``.
-            margin: loss of success rate that must be excluded, 0 to 1.
-            alpha: level of the test.
+            margin: loss of success rate that must be excluded, 0 to 1 (not percentage points).
+            alpha: level of the test, in (0, 1).
 
         Raises:
-            UsageError: they are of two suites, or margin and alpha are no shares.
+            UsageError: they are of two suites, or a number is out of its range.
         """
-        if not 0 < margin <= 1 or not 0 < alpha < 1:
-            raise UsageError(
-                f"margin and alpha are shares from 0 to 1, not {margin:g} and {alpha:g}: 0.05 is 5 points."
-            )
+        if not 0.0 < margin <= 1.0:
+            raise UsageError(f"margin must be above 0 and at most 1, not {margin:g}: 0.05 is 5 points.")
+        if not 0.0 < alpha < 1.0:
+            raise UsageError(f"alpha must be between 0 and 1, not {alpha:g}.")
         allowed = (allow,) if isinstance(allow, str) else tuple(allow)
         folders = [*self.folders, *other.folders]
         names = ["A"] * len(self.folders) + ["B"] * len(other.folders)
@@ -293,14 +309,31 @@ class Comparison:
         return "\n".join([self.verdict.kind, *(f"  {reason}" for reason in self.verdict.reasons)])
 
 
+class _Scratch:
+    """A temporary folder that goes with this object. A forked process leaves it to the one that made it."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="mmact-eval-")
+        weakref.finalize(self, _remove, self.name, os.getpid())
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _suite(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:
     if not isinstance(suite, Suite):
-        import json
-
-        return load_suite(str(suite), [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+        return load_suite(str(suite), changes={str(key): json_data(value) for key, value in changes.items()})
     if changes:
         raise UsageError("changes are for a suite that is loaded here; change the Suite itself (model_copy).")
-    return suite
+    try:
+        return Suite.model_validate(
+            suite.model_dump(warnings=False)
+        )  # `model_copy` has not looked at what it was given
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"the suite's {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
 
 
 def _policy(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Callable[..., Policy] | None, str]:
@@ -312,8 +345,7 @@ def _policy(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Call
             f"{type(policy).__name__} is no policy: it needs `spec`, `reset(episodes)` and `act(queries)` (see "
             "mmact_eval.protocols.Policy), or must make one when it is called."
         )
-    kind = policy if hasattr(policy, "__qualname__") else type(policy)
-    return policy, f"{kind.__module__}:{kind.__qualname__}"
+    return policy, name_of(policy)
 
 
 def _as_typed(chosen: str | int | Iterable[str | int] | None, what: str) -> str | None:
@@ -324,23 +356,34 @@ def _as_typed(chosen: str | int | Iterable[str | int] | None, what: str) -> str 
     """
     if chosen is None or isinstance(chosen, str):
         return chosen
-    parts = [chosen] if isinstance(chosen, int) else list(chosen)
-    if not parts:
+    parts = [str(part) for part in chosen] if isinstance(chosen, Iterable) else [str(chosen)]
+    if not "".join(parts):
         raise UsageError(f"{what} is empty; None means all.")
-    if all(isinstance(part, int) for part in parts) and what == "init_states":
-        return in_ranges(int(part) for part in parts)
-    odd = [part for part in parts if "," in str(part)]
+    odd = [part for part in parts if "," in part]
     if odd:
         raise UsageError(f'{what}: "{odd[0]}" has a comma; name it by its number, or by a pattern with a ?.')
-    return ",".join(str(part) for part in parts)
+    return ",".join(parts)
+
+
+def _whole(number: int, what: str, at_least: int | None = None) -> int:
+    """As an `int`, of numpy's kinds too.
+
+    Raises:
+        UsageError: it is no whole number, or too small.
+    """
+    try:
+        found = operator.index(number)
+    except TypeError:
+        raise UsageError(f"{what} must be a whole number, not {number!r}.") from None
+    if at_least is not None and found < at_least:
+        raise UsageError(f"{what} must be at least {at_least}, not {found}.")
+    return found
 
 
 def _with_workers(options: EngineOptions | None, workers: int) -> EngineOptions:
     from dataclasses import replace
 
-    if workers < 1:
-        raise UsageError(f"workers must be at least 1, not {workers}.")
-    return replace(options or EngineOptions(), workers=workers)
+    return replace(options or EngineOptions(), workers=_whole(workers, "workers", at_least=1))
 
 
 def _heard_by(on_episode: Callable[[EpisodeResult], object] | None) -> Callable[[EpisodeResult], bool]:

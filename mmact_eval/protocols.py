@@ -64,7 +64,8 @@ class Env(Protocol):
     def begin(self, episode: Episode) -> Observation:
         """Put the scene of this episode up, settle it as the protocol says, and observe it.
 
-        The scene depends on the episode alone, not on what this environment did before.
+        The scene depends on the episode alone, not on what this environment did before. Observations have arrays of
+        their own: observers hold the last one, which must stay as it was while the scene goes on.
         """
         ...
 

@@ -19,7 +19,7 @@ from typing import Any, TypeGuard
 
 from mmact_eval import compat
 from mmact_eval.errors import MmactEvalError, UsageError, did_you_mean
-from mmact_eval.identity.live_policy import of_object, source_file
+from mmact_eval.identity.live_policy import name_of, of_object, source_file
 from mmact_eval.identity.loading import is_file, load_file, load_module
 from mmact_eval.identity.made_policy import MadePolicy, with_identity
 from mmact_eval.identity.workspace import Workspace
@@ -104,6 +104,11 @@ def _load(group: str, name: str) -> Any:
         raise UsageError(f'{kind} "{name}" cannot be imported: {error}') from error
     except AttributeError as error:
         raise UsageError(f'{kind} "{name}" is broken: {points[name].value} does not exist ({error}).') from error
+    except MmactEvalError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f'{kind} "{name}" is broken, its import ends in {said}') from error
 
 
 def _how_to_install(point: EntryPoint) -> str:
@@ -254,7 +259,7 @@ def _made_by(
     factory: Callable[..., Any], args: Mapping[str, Any], env_spec: EnvSpec, workspace: Workspace
 ) -> MadePolicy:
     """The policy that a class or function of this process makes; in a notebook its code cannot be told from other."""
-    name = f"{factory.__module__}:{factory.__qualname__}"
+    name = name_of(factory)
     file = source_file(factory)
     with workspace:
         policy = _made(name, factory, args, env_spec)

@@ -6,7 +6,6 @@ Everything here is immutable data that crosses process boundaries; nothing here 
 from __future__ import annotations
 
 import hashlib
-import math
 import pickle
 import re
 from collections.abc import Mapping
@@ -157,6 +156,9 @@ class PolicyOutput:
 ROLLOUT_FIGURES = ("env", "policy")
 """Groups of figures that are said by the rollout itself; others are what somebody who watched it has measured."""
 
+LARGEST_FIGURE = 1e100
+"""Sums of squares of larger ones leave the range of floating-point numbers."""
+
 
 @dataclass(frozen=True)
 class EpisodeResult:
@@ -277,7 +279,7 @@ def _figures(record: Any) -> dict[str, float]:
     if not isinstance(record, Mapping):
         raise ValueError(f"figures are {type(record).__name__}, not a mapping of names to numbers")
     for name, value in record.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_FIGURE:
             raise ValueError(f'figure "{name}" is {value!r}, no finite number')
     return {name: float(value) for name, value in record.items()}
 

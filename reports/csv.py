@@ -20,6 +20,8 @@ Numbers have full precision; what does not exist (the rate of no episodes, say) 
 | seconds_mean | mean wall-clock seconds of a completed episode |
 | KEY, KEY_low, KEY_high | for every other metric of the runs, a figure's name for instance (``env/length``) |
 
+If another metric is called ``KEY_low``, the end of the interval is called ``KEY_low_``.
+
 ``episodes.csv``: one line for each arm and episode.
 
 | column | meaning |
@@ -60,6 +62,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.metrics.metric import Difference, Measured, Metric
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.report_data import ArmRun, Report
@@ -116,11 +119,13 @@ def _task(arm: ArmRun, row: Row, level: str, notes: str, metrics: Sequence[Metri
 def _measures(metrics: Sequence[Metric], row: Row, whole: Summary | None) -> dict[str, Any]:
     """All metrics. Of the standard ones only the headline has its interval; and the mean over tasks is among them."""
     cells: dict[str, Any] = {}
+    keys = {metric.key for metric in metrics}
     for metric in metrics:
         found = row.measures.get(metric.key, Measured())
         cells[metric.key] = found.value
         if metric.kind.interval and (metric.headline or not metric.standard):
-            cells |= {f"{metric.key}_low": found.low, f"{metric.key}_high": found.high}
+            ends = {"low": found.low, "high": found.high}
+            cells |= {column(metric.key, name, keys): value for name, value in ends.items()}
         if metric.key == "rate_all":
             cells |= {
                 "rate_task_mean": whole.task_mean if whole else None,

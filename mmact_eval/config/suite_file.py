@@ -8,7 +8,7 @@ title, description, source) is never taken over.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -20,18 +20,22 @@ from mmact_eval.suite import Suite
 _INHERITED = ("env", "env_args", "tasks", "protocol")
 
 
-def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
+def load_suite(name_or_path: str, overrides: Sequence[str] = (), changes: Mapping[str, object] = {}) -> Suite:
     """A suite by name or alias, or from a YAML file.
 
     Args:
         name_or_path: ``libero-long``, ``libero_10`` (aliases; case does not matter), or a path: whatever contains a
             ``/`` or ends in ``.yaml`` or ``.yml``.
         overrides: ``protocol.max_steps=100``: fields to change, their values in YAML; checked by the same rules.
+        changes: likewise, field → plain data.
 
     Raises:
         UsageError: no such suite, or something in it is wrong; a line for each error, with file, line and field.
     """
-    return unchecked(name_or_path, overrides).checked(Suite)
+    document = unchecked(name_or_path, overrides)
+    for field, value in changes.items():
+        document = document.with_value(field, value)
+    return document.checked(Suite)
 
 
 def unchecked(name_or_path: str, overrides: Sequence[str] = ()) -> Document:

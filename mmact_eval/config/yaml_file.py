@@ -76,8 +76,7 @@ class Document:
             UsageError: not of that form, not YAML, or a part of the name is not a map.
         """
         name, equals, text = override.partition("=")
-        keys = name.strip().split(".")
-        if not equals or not all(keys):
+        if not equals:
             raise UsageError(f"--set {override}: write it as FIELD=VALUE, e.g. --set protocol.max_steps=100")
         try:
             value = yaml.load(text, Loader=_Loader)  # a subclass of the safe loader
@@ -85,6 +84,23 @@ class Document:
                 value = float(value)  # YAML 1.1 takes 1e3 for text; nobody who types it does
         except yaml.YAMLError as error:
             raise UsageError(f"--set {override}: the value is not YAML ({_problem(error)})") from None
+        return self.with_value(name, value, override)
+
+    def with_value(self, name: str, value: Any, shown: str = "") -> Document:
+        """A copy in which ``a.b`` is this value, which replaces what was there.
+
+        Args:
+            name: of the field.
+            value: plain data, as YAML has it.
+            shown: how it was typed, for messages.
+
+        Raises:
+            UsageError: the name is none, or a part of it is not a map.
+        """
+        override = shown or f"{name}={value!r}"
+        keys = name.strip().split(".")
+        if not all(keys):
+            raise UsageError(f"--set {override}: write it as FIELD=VALUE, e.g. --set protocol.max_steps=100")
         changed = Document(self.name, dict(self.data), dict(self.origin))
         here = changed.data
         for depth, key in enumerate(keys[:-1], start=1):

@@ -63,8 +63,10 @@ def _observes_as_specified(test: EnvUnderTest) -> None:
     needs, env = test.everything, test.env
     first = env.begin(test.episodes[0])
     require_none(unlike_spec(first, test.spec, needs.cameras, needs.privileged), "after `begin`")
+    before = first.copied()
     after = env.step_chunk(test.actions[:1].copy())[0]
     require_none(unlike_spec(after, test.spec, needs.cameras, needs.privileged), "after a step")
+    require_none(differences(before, first), "what `begin` returned is another after a step; give each its own arrays")
     pickle.loads(pickle.dumps(after))
 
 

@@ -49,7 +49,7 @@ class Promise(Generic[Subject]):
             return Finding(self.name, "note", self.promised, str(what))
         except Broken as what:
             return Finding(self.name, "failed", self.promised, str(what), self.mend)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Finding(self.name, "failed", self.promised, f"{type(error).__name__}: {error}", self.mend)
         return Finding(self.name, "ok", self.promised)
 

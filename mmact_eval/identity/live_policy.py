@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import uuid
@@ -18,8 +19,20 @@ from mmact_eval.transforms.wrapped_policy import WrappedPolicy
 _HOW_TO_NAME_IT = "evaluate(identity=…) says what it is made of"
 
 
+def name_of(thing: object) -> str:
+    """``module:Class`` of a class, a function, or an object's class; of a `functools.partial` what it calls."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
 def source_file(thing: object) -> Path | None:
-    """The user's file that a class or function is written in; None in a notebook, and of what is installed."""
+    """The user's file that a class, a function or an object's class is written in, of a `functools.partial` what it
+    calls; None in a notebook, and of what is installed."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    thing = thing if hasattr(thing, "__qualname__") else type(thing)
     try:
         found = inspect.getsourcefile(thing)  # type: ignore[arg-type]  # whatever it is: it says so itself
     except (OSError, TypeError):

@@ -29,14 +29,15 @@ class Artifacts(Protocol):
 
         Args:
             name: relative to the run folder, with ``/`` between its parts; what has that name already goes.
-            replaces: pattern (as `Path.glob` has them) of files beside it that go too, of an earlier attempt say.
+            replaces: pattern (as `Path.glob` has them) of files beside it that go once it is there, of an earlier
+                attempt say.
 
         Returns:
             A context with a path that ends in the name's last part, in a folder that exists. Nothing is there yet.
 
         Raises:
             OSError: it could not be written.
-            ValueError: the name leads out of the run folder.
+            ValueError: the name leads out of the run folder, or is one of the run's own; the pattern has a ``/``.
         """
         ...
 
@@ -61,16 +62,19 @@ class FolderArtifacts:
     def place(self, name: str, replaces: str = "") -> Iterator[Path]:
         """See `Artifacts.place`."""
         final = self._folder / _inside(name)
+        if "/" in replaces:
+            raise ValueError(f'what an artifact replaces is beside it: "{replaces}" is no pattern of names')
         final.parent.mkdir(parents=True, exist_ok=True)
-        for earlier in final.parent.glob(replaces) if replaces else ():
-            earlier.unlink()
         half = final.with_name(f".part-{final.name}")
         _remove(half)  # of a worker that was killed
         try:
             yield half
-            if half.is_dir():
+            if half.is_dir() or (half.exists() and final.is_dir()):
                 _remove(final)
             half.replace(final)
+            for earlier in final.parent.glob(replaces) if replaces else ():
+                if earlier != final:
+                    earlier.unlink()
         except BaseException:
             _remove(half)
             raise
@@ -160,10 +164,15 @@ class CarriedArtifacts:
         return Parcel(dict(self._placed), files)
 
 
+_OF_THE_RUN = ("manifest.json", "episodes.jsonl", "sessions.jsonl", "run.lock")
+
+
 def _inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise ValueError(f'an artifact cannot be called "{name}": that is no path within the run folder')
+    if path.parts[0] in _OF_THE_RUN:
+        raise ValueError(f'an artifact cannot be called "{name}": that is a file of the run')
     return path
 
 

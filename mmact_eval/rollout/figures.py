@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmact_eval.errors import EnvironmentFailure, PolicyContractError
-from mmact_eval.types import ROLLOUT_FIGURES, PolicyOutput
+from mmact_eval.types import LARGEST_FIGURE, ROLLOUT_FIGURES, PolicyOutput
 
 FIGURES = "figures"
 """The key of ``info`` and of `PolicyOutput.extras`."""
@@ -39,10 +39,17 @@ def checked_figures(said: Any, owner: str = "") -> dict[str, float]:
     for name, value in said.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"a figure's name is made of letters, digits, _ . - and /, not {name!r}")
-        if not isinstance(value, int | float | np.number | np.bool_) or not math.isfinite(value):
-            raise ValueError(f'the figure "{name}" is {value!r}; it must be a finite number')
+        if not isinstance(value, int | float | np.integer | np.floating | np.bool_) or not _in_range(value):
+            raise ValueError(f'the figure "{name}" is {value!s:.40}; it must be a finite number up to 1e100')
         found[_whole_name(name, owner)] = float(value)
     return found
+
+
+def _in_range(value: Any) -> bool:
+    try:
+        return abs(float(value)) <= LARGEST_FIGURE  # not so of NaN
+    except OverflowError:  # an integer
+        return False
 
 
 def _whole_name(name: str, owner: str) -> str:

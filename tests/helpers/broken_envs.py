@@ -92,6 +92,22 @@ class _FloatPictures(ToyEnv):
         return Observation(images, seen.state, seen.instruction, seen.privileged)
 
 
+class _SameArrays(ToyEnv):
+    """What was observed before changes with the simulation."""
+
+    def _observe(self) -> Observation:
+        seen = super()._observe()
+        self._given = getattr(self, "_given", seen)
+        for key, vector in seen.state.items():
+            self._given.state[key][:] = vector
+        return Observation(seen.images, self._given.state, seen.instruction, seen.privileged)
+
+
+class _Leaves(ToyEnv):
+    def render(self) -> NDArray[np.uint8]:
+        raise SystemExit(0)
+
+
 class _NoSteps(ToyEnv):
     def step_chunk(self, actions: NDArray[np.float32]) -> Five:
         *others, info = super().step_chunk(actions)
@@ -220,6 +236,8 @@ BROKEN: Sequence[tuple[ToyPlugin, str, str]] = (
     (UnpreparedProcess(), "prepare_process", "returned NoneType, no mapping"),
     (_of(_Misspelt), "optional members of the environment", 'did you mean "scene_remarks"'),
     (_of(_FloatPictures), "observation", r'image "side" is float32 \(32, 32, 3\); the spec says uint8'),
+    (_of(_SameArrays), "observation", 'what `begin` returned is another after a step.*state "position" differs'),
+    (_of(_Leaves), "render", "SystemExit: 0"),
     (_of(_NoSteps), "step_chunk returns", r"executed None \(info\[\"steps\"\]\)"),
     (_of(_Remembers), "same episode, same scene", "the scene hashes are"),
     (_of(_DrawsWhileLooking), "fresh environment, same scene", 'state "position" differs'),

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import pickle
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import mmact_eval
 from mmact_eval import Episode, PolicyOutput, PolicySpec, Query
+from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.policies.toy import make_policy
 from mmact_eval.runs.reading import read_run
 from mmact_eval.types import EpisodeResult
+
+TOY = load_suite("toy")
 
 
 class Learner:
@@ -95,6 +102,13 @@ def test_the_folder_of_nobody_goes_with_its_results() -> None:
     results = mmact_eval.evaluate("toy", "toy", tasks="easy", episodes=1, progress=False)
     folder = results.folder
     assert folder.is_dir()
+    child = os.fork()
+    if not child:
+        del results
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert folder.is_dir()
+    assert len(pickle.loads(pickle.dumps(results)).episodes) == 1
     del results
     assert not folder.exists()
 
@@ -148,11 +162,73 @@ def test_a_class_is_made_here_and_known_by_its_code(tmp_path: Path) -> None:
         ({"identity": "mine"}, "identity is for a policy object"),
         ({"changes": {"protocol.max_step": 3}}, "max_step"),
         ({"episodes": 0}, "episodes"),
+        ({"episodes": 2.5}, "episodes must be a whole number, not 2.5"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"video": "some"}, "none, failures, all"),
+        ({"tasks": [""]}, "tasks is empty"),
+        ({"policy": None}, "NoneType is no policy"),
+        ({"out": ""}, "out is empty"),
+        (
+            {"suite": TOY.model_copy(update={"protocol": TOY.protocol.model_copy(update={"max_steps": "7"})})},
+            "protocol.max_steps",
+        ),
+        ({"changes": {"protocol..x": 3}}, "FIELD=VALUE"),
     ],
 )
 def test_bad_input_gets_one_clear_message(given: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         mmact_eval.evaluate(**{"policy": "toy", "suite": "toy", "progress": False, **given})  # type: ignore[arg-type]
+
+
+def test_folders_are_found_again_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    made = mmact_eval.evaluate("toy", "toy", tasks=0, episodes=1, out="~/run", progress=False)
+    loaded = mmact_eval.load_results("run")
+    monkeypatch.chdir("/")
+    assert made.folder == loaded.folder == tmp_path / "run"
+    assert len(loaded.episodes) == 1
+
+
+@pytest.mark.parametrize(("given", "says"), [({"margin": 5.0}, "0.05 is 5 points"), ({"alpha": 1.0}, "alpha")])
+def test_a_comparison_refuses_levels_that_are_none(given: dict[str, float], says: str) -> None:
+    results = mmact_eval.Results((Path("nowhere"),))
+    with pytest.raises(UsageError, match=says):
+        results.compare(results, **given)  # type: ignore[arg-type]
+
+
+def test_init_states_are_taken_in_the_order_given() -> None:
+    for given in ([5, 1, 5, 3], np.array([5, 1, 3]), "5,1,3"):
+        results = mmact_eval.evaluate("toy", "toy", tasks=0, init_states=given, episodes=2, progress=False)
+        assert [result.episode.init_state for result in results.episodes] == [1, 5]
+
+
+def test_numbers_may_be_numpys() -> None:
+    one: Any = np.int64(1)
+    results = mmact_eval.evaluate("toy", "toy", tasks=one, init_states=one, seed=one, episodes=one, progress=False)
+    assert [result.episode for result in results.episodes] == [Episode("toy", "hard", 1, 1)]
+
+
+def test_changes_are_the_values_given_and_not_read_as_text() -> None:
+    changes = {"title": "1e3", "description": "\U0001f600: yes # no", "protocol.max_steps": np.int64(7)}
+    changes |= {"env_args": {"step_seconds": 1e-5}}
+    results = mmact_eval.evaluate("toy", "toy", tasks=0, episodes=1, changes=changes, progress=False)
+    made = mmact_eval.load_results(results.folder).as_report.runs[0].run.manifest.suite_asked()
+    assert (made.title, made.description, made.protocol.max_steps) == ("1e3", "\U0001f600: yes # no", 7)
+    assert made.env_args == {"step_seconds": 1e-5}
+
+
+class Maker:
+    def __call__(self, strength: float) -> Learner:
+        return Learner(strength)
+
+
+@pytest.mark.parametrize("maker", [functools.partial(Learner, 0.5), functools.partial(Maker(), 0.5)])
+def test_whatever_can_be_called_makes_a_policy(maker: Callable[..., Learner]) -> None:
+    results = mmact_eval.evaluate(maker, "toy", tasks="easy", episodes=1, progress=False)
+    policy = read_run(results.folder).fingerprint["policy"]
+    assert policy["target"].startswith(__name__)
+    assert Path(__file__).name in policy["code"]
 
 
 def test_it_works_beside_the_main_thread() -> None:

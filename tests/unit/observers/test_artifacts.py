@@ -94,3 +94,37 @@ def test_no_artifact_leads_out_of_the_run_folder(tmp_path: Path, name: str) -> N
     with pytest.raises(ValueError, match="no path within"):
         Parcel({"a": ""}, {"a/../../b": b"x"}).unpack(run)
     assert content(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "episodes.jsonl", "./run.lock"])
+def test_no_artifact_takes_the_place_of_the_runs_own_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("the run's")
+    with pytest.raises(ValueError, match="a file of the run"), FolderArtifacts(tmp_path).place(name):
+        pass
+    assert (tmp_path / name).read_text() == "the run's"
+
+
+@pytest.mark.parametrize("pattern", ["../*", "../../a", "**/*", "/tmp/a"])
+def test_what_an_artifact_replaces_is_beside_it(folder: Path, pattern: str) -> None:
+    before = content(folder)
+    with pytest.raises(ValueError, match="is no pattern of names"), FolderArtifacts(folder).place("videos/a", pattern):
+        pass
+    with pytest.raises(ValueError, match="is no pattern of names"):
+        Parcel({"videos/a": pattern}, {"videos/a": b"x"}).unpack(folder)
+    assert content(folder) == before
+
+
+def test_what_fails_replaces_nothing(folder: Path) -> None:
+    before = content(folder)
+    with (
+        pytest.raises(OSError, match="full"),
+        FolderArtifacts(folder).place("videos/easy/init00-a.mp4", "init00-*.mp4"),
+    ):
+        raise OSError("the disk is full")
+    assert content(folder) == before
+
+
+def test_a_file_takes_the_place_of_a_folder(folder: Path) -> None:
+    with FolderArtifacts(folder).place("demonstrations/easy/init00") as file:
+        file.write_text("one file")
+    assert content(folder)["demonstrations/easy/init00"] == "one file"

@@ -10,19 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
 from manifests import summarize
 from test_compare import compare
 
-from mmact_eval import registry
+from mmact_eval import load_results, registry
 from mmact_eval.reports import csv, eval_info, latex, markdown
 from mmact_eval.reports import json as json_report
 from mmact_eval.reports.html import page as html
-from mmact_eval.results.metrics.collecting import metrics_of
-from mmact_eval.results.metrics.kinds import Mean
+from mmact_eval.results.metrics.collecting import TAKEN, metrics_of
+from mmact_eval.results.metrics.kinds import Mean, Share
 from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.reporting import read_report, summarize_folder
@@ -125,9 +126,11 @@ def test_a_package_brings_a_headline_by_its_entry_point(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "chains.py").write_text("from test_metrics import AVERAGE_LENGTH\nlengths = [AVERAGE_LENGTH]\n")
+    (tmp_path / "raising_metrics.py").write_text("raise ValueError('at import')")
     monkeypatch.syspath_prepend(tmp_path)
     points = {
         "chains": EntryPoint("chains", "chains:lengths", registry.METRICS),
+        "raises": EntryPoint("raises", "raising_metrics:metric", registry.METRICS),
         "gone": EntryPoint("gone", "nowhere_at_all:metric", registry.METRICS),
     }
     monkeypatch.setattr(registry, "_points", lambda group: points if group == registry.METRICS else {})
@@ -139,6 +142,42 @@ def test_a_package_brings_a_headline_by_its_entry_point(
     assert total.endswith("3.30 of 5 (1.99–4.61)")
     shown = plain(markdown.render(read_report([run])))
     assert "success: 4 of 10 completed episodes (95 % interval 12.2–73.8 %); average length 3.30 of 5" in shown
+
+
+def test_a_metric_that_cannot_measure_is_left_out_and_said(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(result: EpisodeResult) -> float:
+        raise KeyError("nothing there")
+
+    infinite, text = (lambda result: float("inf")), (lambda result: "3")
+    brought: list[Any] = [
+        [Metric("own/fine", "fine", Mean(), lambda r: cast("float", np.float32(r.episode.init_state))), 3],
+        Metric("own/broken", "broken", Mean(), broken),
+        Metric("own/infinite", "infinite", Mean(), infinite),
+        Metric("own/text", "text", Mean(), text),  # type: ignore[arg-type]
+        Metric("own/weights", "weights", Share(), lambda result: (0.5,)),
+        Metric("errors", "errors", Mean(), lambda result: 77.0),
+        None,
+    ]
+    monkeypatch.setattr(registry, "metrics", lambda: brought)
+    runs = [make_run("a", {"cup": "SSFE"}), make_run("b", {"cup": "SFFS"}, policy={"name": "b"})]
+    report = read_report(runs)
+    assert [metric.key for metric in report.runs[0].summary.further] == ["own/fine"]
+    assert json.loads(json.dumps(json_report.record(report)))["suites"][0]["arms"]
+    for named in ("own/broken", "own/infinite", "own/text", "own/weights", "errors", "int", "NoneType"):
+        assert f'metric "{named}"' in caplog.text
+
+
+def test_no_column_of_a_table_takes_the_name_of_another(make_run: MakeRun) -> None:
+    ends = {"env/length_low": 77.0, "env/length_high": 88.0}
+    run = make_run("a", chains(LENGTHS["a"], **ends))
+    own = read_report([run]).runs[0].summary.total.measures["env/length"]
+    for row in (list(csv.tasks(read_report([run])))[-1], load_results(run).table().iloc[-1]):
+        assert {name: row[name] for name in ends} == ends
+        assert (row["env/length_low_"], row["env/length_high_"]) == (own.low, own.high)
+    for columns in (list(next(csv.tasks(read_report([run])))), list(map(str, load_results(run).table()))):
+        assert {name for name in columns if "/" not in name} <= TAKEN
 
 
 def test_labels_that_are_alike_are_told_apart() -> None:

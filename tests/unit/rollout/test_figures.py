@@ -69,7 +69,8 @@ def test_the_environments_last_word_the_policys_mean_and_what_observers_measure(
 
 @pytest.mark.parametrize(
     ("said", "told"),
-    [({"a": float("nan")}, "finite"), ({"a": "3"}, "finite"), ({3: 1.0}, "name"), ([1.0], "mapping"),
+    [({"a": float("nan")}, "finite"), ({"a": 10**400}, "finite"), ({"a": 1e101}, "finite"), ({"a": 1j}, "finite"),
+     ({"a": np.complex64(1)}, "finite"), ({"a": "3"}, "finite"), ({3: 1.0}, "name"), ([1.0], "mapping"),
      ({"policy/a": 1.0}, "somebody else"), ({"a b": 1.0}, "name")],
 )  # fmt: skip
 def test_what_is_no_figure_is_an_error_of_who_said_it(said: Any, told: str) -> None:
