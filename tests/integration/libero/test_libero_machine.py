@@ -25,7 +25,8 @@ pwd.getpwuid = unknown
 SCENE = """
 import logging
 from pathlib import Path
-from mmact_eval.envs.libero import trial, upstream
+from mmact_eval.envs.libero import upstream
+from mmact_eval.envs.libero.checks import trial
 trial.main()
 from libero.libero import get_libero_path
 from libero.libero.envs.objects import hope_objects, turbosquid_objects
@@ -53,7 +54,7 @@ def test_a_scene_needs_no_home_no_log_file_and_no_configuration(tmp_path: Path) 
 def test_assets_that_another_import_took_from_elsewhere_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(f"assets: {tmp_path / 'other'}\n")
     script = (
-        "from mmact_eval import gl; gl.choose_gl()\n"
+        "from mmact_eval.machine import gl; gl.choose_gl()\n"
         "import libero.libero.envs\n"
         "from mmact_eval.envs.libero import upstream; upstream.load_simulator()"
     )
