@@ -8,11 +8,12 @@ import importlib
 import os
 import signal
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
 from mmact_eval import __version__
+from mmact_eval.commands.common.plugged_in import said_of
 from mmact_eval.errors import MmactEvalError, Stopped, UsageError, did_you_mean
 from mmact_eval.machine.console import prepare_streams, silence_output
 from mmact_eval.machine.user_folders import ensure_home
@@ -41,21 +42,10 @@ _CANNOT_HOLD = (errno.ENOSPC, errno.EDQUOT)
 """A full disk, wherever it is met: the log that the output goes to may lie on it."""
 
 
-def _added() -> list[str]:
-    """Names of commands that plug-ins add; they are imported when used."""
-    found = sorted(point.name for point in entry_points(group="mmact_eval.commands"))
-    return [name for name in found if name not in _COMMANDS]
-
-
-def _in_a_line(name: str) -> str:
-    """What a plug-in's command says of itself, or what keeps it from being used."""
-    from mmact_eval import registry
-
-    try:
-        command: click.Command = registry.command(name)
-    except UsageError as error:
-        return str(error)
-    return command.get_short_help_str(limit=100)
+def _added() -> dict[str, EntryPoint]:
+    """Commands that plug-ins add; they are imported when used."""
+    found = sorted(entry_points(group="mmact_eval.commands"), key=lambda point: point.name)
+    return {point.name: point for point in found if point.name not in _COMMANDS}
 
 
 class _Commands(click.Group):
@@ -86,7 +76,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([*_COMMANDS.items(), *((name, _in_a_line(name)) for name in _added())])
+            formatter.write_dl([*_COMMANDS.items(), *((name, said_of(point)) for name, point in _added().items())])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
