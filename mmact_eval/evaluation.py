@@ -144,7 +144,7 @@ def load_results(folders: str | Path | Sequence[str | Path]) -> Results:
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """What a run came to, read from its folder.
+    """What a run came to, read from its folder: all that is in it, also of earlier calls.
 
     Attributes:
         folders: the run folder, or several that are parts of one run.

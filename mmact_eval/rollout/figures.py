@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmact_eval.errors import EnvironmentFailure, PolicyContractError
+from mmact_eval.errors import EnvironmentFailure, PolicyContractError, PolicyFailure
 from mmact_eval.types import LARGEST_FIGURE, ROLLOUT_FIGURES, PolicyOutput
 
 FIGURES = "figures"
@@ -21,6 +21,10 @@ FIGURES = "figures"
 
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _ENV, _POLICY = ROLLOUT_FIGURES
+
+
+class OutOfRange(ValueError):
+    """A number that cannot be averaged: it happens to who computes, and is no misunderstanding."""
 
 
 def checked_figures(said: Any, owner: str = "") -> dict[str, float]:
@@ -31,6 +35,7 @@ def checked_figures(said: Any, owner: str = "") -> dict[str, float]:
         owner: ``env`` or ``policy``: names without it get it. "" for observers, who name a group of their own.
 
     Raises:
+        OutOfRange: a number is NaN, infinite or beyond 1e100.
         ValueError: it is no mapping, or a name or a number in it is none; says which.
     """
     if not isinstance(said, Mapping):
@@ -39,8 +44,10 @@ def checked_figures(said: Any, owner: str = "") -> dict[str, float]:
     for name, value in said.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"a figure's name is made of letters, digits, _ . - and /, not {name!r}")
-        if not isinstance(value, int | float | np.integer | np.floating | np.bool_) or not _in_range(value):
-            raise ValueError(f'the figure "{name}" is {value!s:.40}; it must be a finite number up to 1e100')
+        number = isinstance(value, int | float | np.integer | np.floating | np.bool_)
+        if not number or not _in_range(value):
+            kind = OutOfRange if number else ValueError
+            raise kind(f'the figure "{name}" is {value!s:.40}; it must be a finite number up to 1e100')
         found[_whole_name(name, owner)] = float(value)
     return found
 
@@ -86,11 +93,14 @@ class FigureTally:
         """The policy has answered.
 
         Raises:
-            PolicyContractError: what it says in ``extras["figures"]`` are none.
+            PolicyFailure: a number in ``extras["figures"]`` is NaN, say; as with actions, that costs the episode alone.
+            PolicyContractError: what it says there are no figures.
         """
         if FIGURES in output.extras:
             try:
                 said = checked_figures(output.extras[FIGURES], _POLICY)
+            except OutOfRange as error:
+                raise PolicyFailure(f'extras["{FIGURES}"] of the policy: {error}') from error
             except ValueError as error:
                 raise PolicyContractError(f'extras["{FIGURES}"] of the policy: {error}') from error
             for name, value in said.items():

@@ -13,7 +13,7 @@ from mmact_eval import compat, registry
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.interface import Engine
 from mmact_eval.engine.options import EngineOptions
-from mmact_eval.errors import MmactEvalError, UsageError
+from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
@@ -202,11 +202,17 @@ def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episo
     """The planned episodes that the policy can act in.
 
     Raises:
-        UsageError: there are none.
+        UsageError: there are none, or it cannot say.
     """
     if not isinstance(policy, CoversEpisodes):
         return planned
-    able = set(policy.covers(suite, planned))
+    try:
+        able = set(policy.covers(suite, planned))
+    except MmactEvalError:
+        raise
+    except Exception as error:
+        text = f"policy {policy.spec.name}: `covers` raised {type(error).__name__}: {error}"
+        raise UsageError(text) from error
     covered = [episode for episode in planned if episode in able]
     if not covered:
         raise UsageError(f"policy {policy.spec.name} can act in none of the {len(planned)} episodes asked for.")
@@ -217,6 +223,12 @@ def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episo
     """Let an environment that wants to get ready do so for the episodes that are left."""
     if not isinstance(plugin, PreparesRun):
         return {}
-    return plugin.prepare_run(
-        request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
-    )
+    try:
+        return plugin.prepare_run(
+            request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
+        )
+    except MmactEvalError:
+        raise
+    except Exception as error:
+        text = f"environment {request.suite.env}: `prepare_run` raised {type(error).__name__}: {error}"
+        raise RunAborted(f"{text}. Nothing has run.") from error

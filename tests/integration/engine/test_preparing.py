@@ -38,6 +38,8 @@ class Plugin(ToyPlugin):
         second = subprocess.run([sys.executable, "-c", SECOND, args["folder"]], capture_output=True, text=True)
         with open(args["seen"], "a") as stream:
             stream.write(json.dumps([second.stdout + second.stderr, [e.key for e in episodes]]) + "\\n")
+        if args["refuse"] == "by accident":
+            return {}["no such key"]
         if args["refuse"]:
             raise UsageError("no seeds for this")
         return {"prepared for": "all"}
@@ -52,7 +54,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(place: Path, out: str, *, refuse: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(place: Path, out: str, *, refuse: bool | str = False, **options: Any) -> subprocess.CompletedProcess[str]:
     env_args = {"seen": str(place / "seen.jsonl"), "folder": str(place / out), "refuse": refuse}
     protocol = {"episodes": 3, "max_steps": 20, "cameras": ["top"], "resolution": 32}
     suite = {"name": "mine", "env": "world:plugin", "env_args": env_args, "protocol": protocol}
@@ -101,3 +103,12 @@ def test_a_refusal_leaves_a_run_as_it_is(place: Path) -> None:
     after = {path.name: path.read_bytes() for path in (place / "r").iterdir() if path.is_file()}
     assert {**after, "run.lock": b""} == {**before, "run.lock": b""}
     assert run(place, "r", episodes=5).returncode == 0
+
+
+def test_an_accident_in_a_preparation_is_told_in_a_sentence_and_leaves_nothing(place: Path) -> None:
+    done = run(place, "new", refuse="by accident")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "Error: environment world:plugin: `prepare_run` raised KeyError: 'no such key'. Nothing has run."
+    )
+    assert not (place / "new").exists()
