@@ -101,11 +101,13 @@ def _known_formats(formats: str) -> list[str]:
 
 def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: list[str]) -> int:
     """Print the tables and where things are; the exit code says whether all arms came to results."""
-    from mmact_eval.results.terminal_table import text_table
+    from mmact_eval.results.terminal_table import text_pairings, text_table
 
     with written_reports(report, folder, formats):
         for arm in report.runs:
             click.echo(text_table(arm.summary, arm.arm))
+        for suite in report.suites:
+            click.echo(text_pairings(suite), nl=bool(suite.pairings))
         for sentence in (*report.warnings, *(note for suite in report.suites for note in suite.notes)):
             click.echo(f"Note: {sentence}", err=True)
         for outcome in outcomes:

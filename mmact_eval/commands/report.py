@@ -46,7 +46,7 @@ def command(
     from mmact_eval.results import reporting
     from mmact_eval.results.arms.names import split_name
     from mmact_eval.results.published.beside import table_beside
-    from mmact_eval.results.terminal_table import text_table
+    from mmact_eval.results.terminal_table import text_pairings, text_table
 
     names, folders = zip(*(split_name(text) for text in runs), strict=True)
     if out is None and len(folders) > 1:
@@ -59,6 +59,8 @@ def command(
     files = reporting.write_reports(report, out or folders[0], wanted)
     for arm in report.runs:
         click.echo(text_table(arm.summary, arm.arm if len(report.runs) > 1 else ""))
+    for suite in report.suites:
+        click.echo(text_pairings(suite), nl=bool(suite.pairings))
     for note in (*report.warnings, *(note for suite in report.suites for note in suite.notes)):
         click.echo(f"Note: {note}", err=True)
     click.echo("Wrote " + ", ".join(str(file) for file in files))

@@ -1,4 +1,4 @@
-"""A summary as a table for the terminal."""
+"""A summary, and arms against the first one, for the terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from mmact_eval.results.metrics import words
 from mmact_eval.results.metrics.metric import Metric
+from mmact_eval.results.report_data import SuiteReport
 from mmact_eval.results.summary import Row, Summary
-from mmact_eval.statistics.level import interval_name
+from mmact_eval.statistics.level import RATE_TEST, interval_name
 
 _TASK_WIDTH = 64
 
@@ -41,6 +42,28 @@ def text_table(summary: Summary, arm: str = "") -> str:
     ]
     said = [*(summary.plans.sentences if summary.plans else ()), *_others(summary)]
     return "\n".join(["", title, *notes, rule, joined(head), rule, *map(joined, lines), rule, joined(total), *said, ""])
+
+
+def text_pairings(suite: SuiteReport) -> str:
+    """Each other arm against the first, a line each; "" with one arm."""
+    if not suite.pairings:
+        return ""
+    lines = [f"{suite.title}: against {suite.arms[0].arm}, on the same episodes ({RATE_TEST}, p after Holm)"]
+    width = max(len(pairing.second) for pairing in suite.pairings)
+    for pairing in suite.pairings:
+        if pairing.blocked:
+            fields = " ".join(f"--allow {reason.field}" for reason in pairing.blocked if reason.field != "episodes")
+            hint = f" ({fields} compares them all the same)" if fields else ""
+            said = f"not compared: {'; '.join(pairing.blocked)}{hint}"
+        else:
+            low, high = pairing.interval
+            said = (
+                f"{100 * pairing.counts.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
+                f"p = {pairing.p_holm:.2g}; {pairing.counts.only_b} gained, {pairing.counts.only_a} lost "
+                f"of {pairing.counts.n} pairs"
+            )
+        lines.append(f"  {pairing.second.ljust(width)}  {said}")
+    return "\n".join([*lines, ""])
 
 
 def _cells(row: Row, name: str | None = None) -> tuple[str, ...]:

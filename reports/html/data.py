@@ -77,6 +77,7 @@ def _suite(suite: SuiteReport, media: Media) -> dict[str, Any]:
     by_task: dict[str, list[Any]] = {task: [] for task in suite.tasks}
     for episode in episodes:
         by_task.setdefault(episode.task, []).append(episode)
+    blocked = any(pairing.blocked for pairing in suite.pairings)  # then nothing is gained or lost
     tasks: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
     wanted: list[tuple[int, str, ArmRun, EpisodeResult]] = []
@@ -99,7 +100,10 @@ def _suite(suite: SuiteReport, media: Media) -> dict[str, Any]:
                 if result.error:
                     details[key] = {"error": f"{result.error_kind}: {result.error}"[:500]}
                 if result.artifacts:
-                    flipped = len({LETTERS[r.outcome] for r in (of[column] for of in found) if r is not None}) > 1
+                    flipped = (
+                        not blocked
+                        and len({LETTERS[r.outcome] for r in (of[column] for of in found) if r is not None}) > 1
+                    )
                     wanted.append((_priority(result, flipped), key, suite.arms[index], result))
     # Flips and failures come first: they are what one wants to see, and the room in the page may not do for all.
     for _, key, arm, result in sorted(wanted, key=lambda entry: entry[0]):
@@ -109,6 +113,7 @@ def _suite(suite: SuiteReport, media: Media) -> dict[str, Any]:
         "title": suite.title,
         "arms": [arm.arm for arm in suite.arms],
         "hz": _hz(suite.arms[0]),
+        "blocked": [0, *(int(bool(pairing.blocked)) for pairing in suite.pairings)],
         "tasks": tasks,
         "details": {key: value for key, value in details.items() if value},
     }

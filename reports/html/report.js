@@ -78,7 +78,7 @@ const letters = (suite, task, column) => suite.tasks[task].outcomes.map((row) =>
 /* Solved by some arms and not by others: errors and missing results say nothing. */
 const isFlip = (suite, task, column) => {
   const found = letters(suite, task, column);
-  return found.includes("S") && found.includes("F");
+  return !suite.blocked.includes(1) && found.includes("S") && found.includes("F");  // not of arms that must not be compared
 };
 
 function label(suite, arm, task, column) {
@@ -171,7 +171,7 @@ function grid(section, suite) {
           pen.strokeStyle = "#fff"; pen.lineWidth = 1.5; pen.beginPath();
           pen.moveTo(x + 4, y + 4); pen.lineTo(x + CELL - 4, y + CELL - 4); pen.moveTo(x + CELL - 4, y + 4); pen.lineTo(x + 4, y + CELL - 4); pen.stroke();
         }
-        if (arm > 0 && (first + letter === "SF" || first + letter === "FS")) {
+        if (arm > 0 && !suite.blocked[arm] && (first + letter === "SF" || first + letter === "FS")) {
           pen.strokeStyle = ink; pen.lineWidth = 2;
           pen.strokeRect(x + 1, y + 1, CELL - 2, CELL - 2);
         }

@@ -31,6 +31,7 @@ from mmact_eval.reports.html.data import Media
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.reporting import make_report, read_report
 from mmact_eval.results.summary import Summary
+from mmact_eval.results.terminal_table import text_pairings
 from mmact_eval.runs.reading import Run
 from mmact_eval.statistics.rates import clopper_pearson
 from mmact_eval.types import Episode, EpisodeResult, Outcome
@@ -490,3 +491,19 @@ def test_the_best_arms_and_flips_are_named(make_run: Callable[..., Path]) -> Non
     renamed = read_report(runs, ["base", "good", "same, seed 1"])
     assert "Indistinguishable from the best: good, “same, seed 1”;" in markdown.render(renamed)
     assert re.search(r"\| good +\| +30 \| +30 \| +0 \| +\+100.0", text)
+
+
+def test_the_terminal_shows_arms_against_the_first(make_run: Callable[..., Path]) -> None:
+    folders = [
+        make_run("a", {"cup": "SSSSSSFF"}),
+        make_run("b", {"cup": "FFFFFFFF"}),
+        make_run("c", {"cup": "SSSSSSSS"}, protocol={"replan": 1}),
+    ]
+    (suite,) = read_report(folders, ["a", "b", "c"]).suites
+    head, lost, blocked = text_pairings(suite).splitlines()
+    assert head == "Toy: against a, on the same episodes (exact McNemar, p after Holm)"
+    assert lost.startswith("  b  -75.0 points (")
+    assert lost.endswith("p = 0.031; 0 gained, 6 lost of 8 pairs")
+    told = "not compared: protocol.replan: 4 → 1 (--allow protocol.replan compares them all the same)"
+    assert blocked == f"  c  {told}"
+    assert text_pairings(read_report(folders[:1]).suites[0]) == ""
