@@ -130,7 +130,8 @@ def mismatches(env: EnvSpec, policy: PolicySpec) -> list[str]:
             offered = ", ".join(env.cameras) or "none"
             found.append(
                 f'camera "{camera}": the policy looks at it, {env.name} offers {offered}.'
-                f"{did_you_mean(camera, env.cameras)} Rename it in the policy or add it to protocol.cameras."
+                f"{did_you_mean(camera, env.cameras)} Rename it in the policy; what the simulator has besides can be added "
+                "to protocol.cameras."
             )
         elif policy.image_size is not None and tuple(env.cameras[camera]) != tuple(policy.image_size):
             found.append(
@@ -152,10 +153,9 @@ def mismatches(env: EnvSpec, policy: PolicySpec) -> list[str]:
     for spec_field in fields(ActionSpec):
         ours, theirs = getattr(env.action, spec_field.name), getattr(policy.action, spec_field.name)
         if ours != theirs:
-            found.append(
-                f"action {spec_field.name}: the policy says {theirs!r}, {env.name} takes {ours!r}; "
-                f"{_BRIDGES[spec_field.name]}."
-            )
+            none_there = isinstance(ours, str) and not ours
+            bridge = f"it has none: leave `{spec_field.name}` empty" if none_there else _BRIDGES[spec_field.name]
+            found.append(f"action {spec_field.name}: the policy says {theirs!r}, {env.name} takes {ours!r}; {bridge}.")
     if policy.privileged and not env.privileged:
         found.append(f"the policy needs simulator ground truth, which {env.name} does not offer.")
     if policy.chunk < 1:

@@ -42,3 +42,9 @@ def test_each_mismatch_is_named(policy: PolicySpec, says: str) -> None:
 def test_all_mismatches_come_at_once() -> None:
     worse = replace(POLICY, cameras=("top",), state=("x",), action=replace(ACTION, dim=3))
     assert len(mismatches(ENV, worse)) == 3
+
+
+def test_what_an_environment_does_not_have_is_left_empty() -> None:
+    env = replace(ENV, action=replace(ENV.action, gripper=""))
+    (problem,) = mismatches(env, POLICY)
+    assert problem.endswith("takes ''; it has none: leave `gripper` empty.")
