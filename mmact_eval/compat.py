@@ -130,8 +130,8 @@ def mismatches(env: EnvSpec, policy: PolicySpec) -> list[str]:
             offered = ", ".join(env.cameras) or "none"
             found.append(
                 f'camera "{camera}": the policy looks at it, {env.name} offers {offered}.'
-                f"{did_you_mean(camera, env.cameras)} Rename it in the policy; what the simulator has besides can be added "
-                "to protocol.cameras."
+                f"{did_you_mean(camera, env.cameras)} Rename it in the policy; what the simulator has besides can be "
+                "added to protocol.cameras."
             )
         elif policy.image_size is not None and tuple(env.cameras[camera]) != tuple(policy.image_size):
             found.append(
