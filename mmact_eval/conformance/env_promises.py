@@ -10,6 +10,7 @@ import numpy as np
 
 from mmact_eval.conformance import optional_members
 from mmact_eval.conformance.env_under_test import EnvUnderTest, passage, require_five
+from mmact_eval.conformance.fresh_process import scene_elsewhere
 from mmact_eval.conformance.looks import differences, unlike_spec
 from mmact_eval.conformance.promise import (
     Broken,
@@ -111,6 +112,19 @@ def _is_the_same_when_fresh(test: EnvUnderTest) -> None:
     require_none(differences(used.first, fresh.first, cameras), "after `begin`")
     require_none(differences(used.last, fresh.last, cameras), f"after the same {used.steps} actions")
     require_equal(used.state, fresh.state, "after the same actions: the state hashes are")
+
+
+@promise(
+    "another process, same scene",
+    "an episode begins in the same scene in another process: workers are processes, and machines",
+    mend=f"{_SEED_IT}; `hash` of a text and process numbers differ from process to process",
+)
+def _is_the_same_elsewhere(test: EnvUnderTest) -> None:
+    episode = test.episodes[0]
+    with test.another(Needs()) as env:
+        env.begin(episode)
+        here = env.scene_hash(), env.state_hash()
+    require_equal(here, scene_elsewhere(test.plugin, test.suite, test.task, episode), "here and there, the hashes are")
 
 
 @promise(
@@ -245,6 +259,7 @@ PROMISES: tuple[Promise[EnvUnderTest], ...] = (
     _returns_five_values,
     _repeats_an_episode,
     _is_the_same_when_fresh,
+    _is_the_same_elsewhere,
     _draws_nothing_unseen,
     _has_different_init_states,
     _chunks_are_steps,

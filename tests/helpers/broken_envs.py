@@ -130,6 +130,11 @@ class _DrawsWhileLooking(ToyEnv):
         return super()._observe()
 
 
+class _SeededByHash(ToyEnv):
+    def scene_hash(self) -> str:
+        return f"{super().scene_hash()}-{hash('a text')}"
+
+
 class _DrawsAll(ToyEnv):
     def _observe(self) -> Observation:
         self._needs = Needs(tuple(self.interface.cameras), self._needs.privileged)
@@ -241,6 +246,7 @@ BROKEN: Sequence[tuple[ToyPlugin, str, str]] = (
     (_of(_NoSteps), "step_chunk returns", r"executed None \(info\[\"steps\"\]\)"),
     (_of(_Remembers), "same episode, same scene", "the scene hashes are"),
     (_of(_DrawsWhileLooking), "fresh environment, same scene", 'state "position" differs'),
+    (_of(_SeededByHash), "another process, same scene", "here and there, the hashes are"),
     (_of(_DrawsAll), "nothing unseen is drawn", "images of .*where .* were asked for"),
     (_of(_SkipsLast), "a chunk is its steps", "as a chunk and one by one, actions executed are: 7 and 8"),
     (_of(_Unsaid), "a chunk is its steps", "actions executed are: 3 and 8"),
