@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from mmact_eval.commands import run as run_command
 from mmact_eval.errors import RunAborted, Stopped
+from mmact_eval.results import reporting
 from mmact_eval.runs.reading import read_episodes
 
 PROGRAM = f"{sys.executable} -m mmact_eval"
@@ -71,7 +72,7 @@ def test_sigterm_while_the_tables_are_made_says_what_is_safe(tmp_path: Path, mon
     def stopped(*_: object) -> None:
         raise Stopped
 
-    monkeypatch.setattr("mmact_eval.evaluation.read_report", stopped)
+    monkeypatch.setattr(reporting, "read_report", stopped)
     monkeypatch.setattr("mmact_eval.runs.runner.execute", lambda request: type("Outcome", (), {"folder": tmp_path}))
     asked = ["--suite", "toy", "--policy", "random", "--out", str(tmp_path)]
     done = CliRunner().invoke(run_command.command, asked, standalone_mode=False)

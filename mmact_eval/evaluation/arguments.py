@@ -1,0 +1,89 @@
+"""What `evaluate` was given, as a run is asked for."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mmact_eval import registry
+from mmact_eval.config.suite_file import load_suite
+from mmact_eval.engine.options import EngineOptions
+from mmact_eval.errors import UsageError
+from mmact_eval.identity.live_policy import name_of
+from mmact_eval.policy_output import json_data
+from mmact_eval.protocols import Policy
+from mmact_eval.suite import Suite
+from mmact_eval.types import EpisodeResult
+
+
+def suite_of(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:
+    if not isinstance(suite, Suite):
+        return load_suite(str(suite), changes={str(key): json_data(value) for key, value in changes.items()})
+    if changes:
+        raise UsageError("changes are for a suite that is loaded here; change the Suite itself (model_copy).")
+    try:
+        return Suite.model_validate(
+            suite.model_dump(warnings=False)
+        )  # `model_copy` has not looked at what it was given
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"the suite's {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+
+
+def policy_of(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Callable[..., Policy] | None, str]:
+    """What is no text, and a name for it."""
+    if isinstance(policy, str):
+        return None, policy
+    if not registry.is_policy(policy) and not callable(policy):
+        raise UsageError(
+            f"{type(policy).__name__} is no policy: it needs `spec`, `reset(episodes)` and `act(queries)` (see "
+            "mmact_eval.protocols.Policy), or must make one when it is called."
+        )
+    return policy, name_of(policy)
+
+
+def as_typed(chosen: str | int | Iterable[str | int] | None, what: str) -> str | None:
+    """As on the command line.
+
+    Raises:
+        UsageError: nothing is chosen, or a name cannot be told from two.
+    """
+    if chosen is None or isinstance(chosen, str):
+        return chosen
+    parts = [str(part) for part in chosen] if isinstance(chosen, Iterable) else [str(chosen)]
+    if not "".join(parts):
+        raise UsageError(f"{what} is empty; None means all.")
+    odd = [part for part in parts if "," in part]
+    if odd:
+        raise UsageError(f'{what}: "{odd[0]}" has a comma; name it by its number, or by a pattern with a ?.')
+    return ",".join(parts)
+
+
+def whole(number: int, what: str, at_least: int | None = None) -> int:
+    """As an `int`, of numpy's kinds too.
+
+    Raises:
+        UsageError: it is no whole number, or too small.
+    """
+    try:
+        found = operator.index(number)
+    except TypeError:
+        raise UsageError(f"{what} must be a whole number, not {number!r}.") from None
+    if at_least is not None and found < at_least:
+        raise UsageError(f"{what} must be at least {at_least}, not {found}.")
+    return found
+
+
+def with_workers(options: EngineOptions | None, workers: int) -> EngineOptions:
+    from dataclasses import replace
+
+    return replace(options or EngineOptions(), workers=whole(workers, "workers", at_least=1))
+
+
+def heard_by(on_episode: Callable[[EpisodeResult], object] | None) -> Callable[[EpisodeResult], bool]:
+    """Only True ends a run: a callback that happens to return something else does not."""
+    return lambda result: on_episode is not None and on_episode(result) is True
