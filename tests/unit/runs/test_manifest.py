@@ -18,6 +18,8 @@ from mmact_eval.runs.manifest import VERSION, Manifest, PolicyPart
 from mmact_eval.runs.reading import read_episodes, read_manifest, read_run, read_sessions
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*/manifest.json"))
+BEFORE = sorted((Path(__file__).parent / "before").glob("*/manifest.json"))
+"""As they were written before manifests had versions."""
 
 
 def written(folder: Path, **changes: Any) -> Path:
@@ -28,7 +30,7 @@ def written(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", BEFORE, ids=lambda file: file.parent.name)
 def test_manifests_from_before_there_were_versions_are_read_and_written_again_to_the_byte(
     file: Path, tmp_path: Path
 ) -> None:
@@ -47,7 +49,7 @@ def test_an_example_is_exported_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_an_example_tells_by_name_what_it_was_made_with() -> None:
-    manifest = read_manifest(EXAMPLES[1].parent)
+    manifest = read_manifest(BEFORE[1].parent)
     told = manifest.made_with
     assert (told.suite_name, told.env_name, told.seed) == ("libero-object", "libero", 0)
     assert (told.policy_name, told.policy_target, told.checkpoint) == (
