@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -129,14 +128,14 @@ def _others(suite: SuiteReport, found: Differences, alpha: float) -> list[str]:
 
 def _advice(pairing: Pairing) -> list[str]:
     """What can be done about a pair that is not comparable."""
-    fields = [reason.field for reason in pairing.blocked]
-    if "episodes" in fields:
+    from mmact_eval.results.comparable import EPISODES, allowing
+
+    if any(reason.field == EPISODES for reason in pairing.blocked):
         return [
             "Without common episodes no option helps. Parts of one run: mmact-eval report NAME=A NAME=B --out FOLDER."
         ]
-    if fields:
-        return [f"{' '.join(f'--allow {shlex.quote(field)}' for field in fields)} compares them all the same."]
-    return []
+    options = allowing(pairing.blocked)
+    return [f"{options} compares them all the same."] if options else []
 
 
 def _table(pairing: Pairing) -> list[str]:

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 _TIME_LIMIT = 120.0
 _SCENE_TIME_LIMIT = 600.0
 
-_CODE = """
+_BEGIN = """
 import json, pickle, sys
 sys.path[:] = json.loads(sys.stdin.buffer.readline())
-plugin, suite = pickle.load(sys.stdin.buffer)
+plugin, suite, *more = pickle.load(sys.stdin.buffer)
+"""
+
+_CODE = """
 tasks = [task.name for task in plugin.tasks(suite)]
 plugin.spec(suite)
 plugin.versions()
@@ -30,12 +33,9 @@ loaded = sorted({name.partition(".")[0] for name in sys.modules})
 print("\\n" + json.dumps({"tasks": tasks, "loaded": loaded}))
 """
 
-
 _SCENE = """
-import json, pickle, sys
-sys.path[:] = json.loads(sys.stdin.buffer.readline())
-plugin, suite, task, episode = pickle.load(sys.stdin.buffer)
 from mmact_eval.protocols import Needs
+task, episode = more
 plugin.prepare_process(0, 1)
 env = plugin.make(suite, task, Needs())
 env.begin(episode)
@@ -80,7 +80,12 @@ def _answer(plugin: EnvPlugin, code: str, given: tuple[Any, ...], limit: float) 
     other_hashes = {**os.environ, "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], input=sent, capture_output=True, check=False, timeout=limit, env=other_hashes
+            [sys.executable, "-c", _BEGIN + code],
+            input=sent,
+            capture_output=True,
+            check=False,
+            timeout=limit,
+            env=other_hashes,
         )
     except subprocess.TimeoutExpired:
         raise Broken(f"a fresh process took longer than {limit:g} s") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,7 @@ def suite_of(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:
     if changes:
         raise UsageError("changes are for a suite that is loaded here; change the Suite itself (model_copy).")
     try:
-        return Suite.model_validate(
-            suite.model_dump(warnings=False)
-        )  # `model_copy` has not looked at what it was given
+        return Suite.model_validate(suite.model_dump(warnings=False))  # `model_copy` has looked at nothing
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(f"the suite's {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
@@ -79,8 +78,6 @@ def whole(number: int, what: str, at_least: int | None = None) -> int:
 
 
 def with_workers(options: EngineOptions | None, workers: int) -> EngineOptions:
-    from dataclasses import replace
-
     return replace(options or EngineOptions(), workers=whole(workers, "workers", at_least=1))
 
 

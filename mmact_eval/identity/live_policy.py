@@ -7,6 +7,7 @@ import inspect
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 from mmact_eval import compat
 from mmact_eval.identity.code_files import code_of, is_installed
@@ -21,20 +22,21 @@ _HOW_TO_NAME_IT = "evaluate(identity=…) says what it is made of"
 
 def name_of(thing: object) -> str:
     """``module:Class`` of a class, a function, or an object's class; of a `functools.partial` what it calls."""
+    named = _with_a_name(thing)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def _with_a_name(thing: object) -> Any:
     while isinstance(thing, functools.partial):
         thing = thing.func
-    named = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{named.__module__}:{named.__qualname__}"
+    return thing if hasattr(thing, "__qualname__") else type(thing)
 
 
 def source_file(thing: object) -> Path | None:
     """The user's file that a class, a function or an object's class is written in, of a `functools.partial` what it
     calls; None in a notebook, and of what is installed."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    thing = thing if hasattr(thing, "__qualname__") else type(thing)
     try:
-        found = inspect.getsourcefile(thing)  # type: ignore[arg-type]  # whatever it is: it says so itself
+        found = inspect.getsourcefile(_with_a_name(thing))
     except (OSError, TypeError):
         return None
     path = Path(os.path.abspath(found)) if found else None
@@ -59,10 +61,7 @@ def of_object(policy: Policy, name: str, identity: str) -> MadePolicy:
         policy=policy if compat.plain(policy.spec) is policy.spec else WrappedPolicy(policy, compat.plain(policy.spec)),
         typed=name,
         target=name,
-        args={
-            "identity": identity
-            or f"an object like no other ({uuid.uuid4().hex[:12]}; evaluate(identity=…) says what it is made of)"
-        },
+        args={"identity": identity or f"an object like no other ({uuid.uuid4().hex[:12]}; {_HOW_TO_NAME_IT})"},
         code=code,
         paths={key: found for key, path in named.items() if (found := content_hash(path))},
         named=named,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ PROTOCOL_PARTS = ("suite", "protocol", "seed", "physics", "versions")
 
 SCENE = "scene"
 """The name under which differing scenes may be allowed."""
+
+EPISODES = "episodes"
+"""What differs if two runs have no episode in common, which nothing can allow."""
 
 
 def protocol_differences(
@@ -33,6 +37,11 @@ def protocol_differences(
 def is_allowed(field: str, allow: Sequence[str]) -> bool:
     """Whether a field matches a pattern; a part's name stands for all in it (``versions`` for ``versions.mujoco``)."""
     return any(fnmatch.fnmatchcase(field, entry) or field.startswith(f"{entry}.") for entry in allow)
+
+
+def allowing(blocked: Sequence[About]) -> str:
+    """The options that allow these differences, ``--allow protocol.replan``; "" if there are none."""
+    return " ".join(f"--allow {shlex.quote(reason.field)}" for reason in blocked if reason.field != EPISODES)
 
 
 def scene_difference(

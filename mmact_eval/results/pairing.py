@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from mmact_eval.results.comparable import protocol_differences, scene_difference
+from mmact_eval.results.comparable import EPISODES, protocol_differences, scene_difference
 from mmact_eval.results.metrics import comparing
 from mmact_eval.results.metrics.comparing import Differences
 from mmact_eval.runs.reading import Run
@@ -117,8 +117,8 @@ def _nothing_in_common(
 ) -> About:
     for arm, results in ((first, a), (second, b)):
         if not any(result.outcome != "error" for result in results.values()):
-            return About("episodes", f"{arm} has no completed episode")
-    return About("episodes", f"no episode was completed by both {first} and {second}")
+            return About(EPISODES, f"{arm} has no completed episode")
+    return About(EPISODES, f"no episode was completed by both {first} and {second}")
 
 
 def adjusted(pairings: Sequence[Pairing]) -> tuple[Pairing, ...]:

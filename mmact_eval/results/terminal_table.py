@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from mmact_eval.results.comparable import allowing
 from mmact_eval.results.metrics import words
 from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.report_data import SuiteReport
@@ -52,8 +53,8 @@ def text_pairings(suite: SuiteReport) -> str:
     width = max(len(pairing.second) for pairing in suite.pairings)
     for pairing in suite.pairings:
         if pairing.blocked:
-            fields = " ".join(f"--allow {reason.field}" for reason in pairing.blocked if reason.field != "episodes")
-            hint = f" ({fields} compares them all the same)" if fields else ""
+            options = allowing(pairing.blocked)
+            hint = f" ({options} compares them all the same)" if options else ""
             said = f"not compared: {'; '.join(pairing.blocked)}{hint}"
         else:
             low, high = pairing.interval
