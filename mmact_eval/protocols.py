@@ -36,7 +36,8 @@ class Policy(Protocol):
     spec: PolicySpec
 
     def reset(self, episodes: Sequence[Episode]) -> None:
-        """Forget whatever is known of these episodes; called before their first query, also on a retry."""
+        """Forget whatever is known of these episodes; called before their first query, also on a retry, and before the
+        first query of each further stage (`Query.new_stage`)."""
         ...
 
     def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:
@@ -78,6 +79,10 @@ class Env(Protocol):
 
         Observers split chunks (`Observer.stride`). So where to stop must follow from the scene and not from T, and an
         environment that stops after the last action it was given says so with ``info["interrupted"] = True``.
+
+        ``info["stages"]``, where the protocol has several: the `mmact_eval.types.Stage`s attempted so far, the one
+        under way last. Once a stage is solved the chunk is over, the next one (with 0 steps) is under way, and the
+        observation has its instruction; the episode ends with the last, or with the first that fails.
 
         ``info["figures"]``, optional: name → finite number, what it measures of the episode so far (sub-tasks solved,
         metres travelled); of each name the last value counts. They are recorded as ``env/name``, part of the

@@ -88,6 +88,8 @@ class EnvSpec:
             trained on; empty for all of them.
         disturbable: whether its environments have `disturb` (see `mmact_eval.optional.Disturbs`).
         physics: which physics it runs in, if benchmarks of it were published in a certain one; part of the fingerprint.
+        stages: the most stages an episode of it can have (see `mmact_eval.suite.Protocol`); 1 where it has one
+            instruction.
     """
 
     name: str
@@ -101,6 +103,7 @@ class EnvSpec:
     proprioception: tuple[str, ...] = ()
     disturbable: bool = False
     physics: Physics | None = None
+    stages: int = 1
 
 
 @dataclass(frozen=True)

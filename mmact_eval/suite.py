@@ -65,6 +65,9 @@ class Protocol(Strict):
             ``upstream``: the scene that a sequential loop which seeds once a task has at that episode.
         episode_timeout: seconds an episode may spend in the environment before it is an error.
         disturbance: what happens to the scene in the middle of each episode; null for nothing.
+        stages: how many instructions an episode gives one after another, each once the one before is solved; success
+            is all of them. 1 where an episode has one instruction.
+        stage_steps: environment steps a policy has for each stage; null for `max_steps` alone.
     """
 
     episodes: Count = Field(default=50, ge=1)
@@ -77,6 +80,8 @@ class Protocol(Strict):
     seed_mode: SeedMode = "episode"
     episode_timeout: float = Field(default=900.0, gt=0, strict=True, allow_inf_nan=False)
     disturbance: Disturbance | None = None
+    stages: Count = Field(default=1, ge=1)
+    stage_steps: Count | None = Field(default=None, ge=1)
 
 
 class Suite(Strict):

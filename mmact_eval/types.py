@@ -9,7 +9,7 @@ import hashlib
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,7 +92,7 @@ class Observation:
     Attributes:
         images: camera name → (H, W, 3) uint8 RGB, in the orientation the suite's protocol names.
         state: named proprioceptive vectors, float64; units and order are in the environment's `EnvSpec`.
-        instruction: the task in words.
+        instruction: the task in words; where an episode has several stages, that of the stage under way.
         privileged: simulator ground truth (object poses, goal), present only for policies whose spec asks for it.
     """
 
@@ -116,16 +116,19 @@ class Query:
     Attributes:
         observation: what it sees now. Its arrays are the policy's own: it may work on them in place, and keep them.
         episode: whose rollout it is; with `index` the only source of randomness a policy may use.
-        index: number of the query within the episode, from 0.
+        index: number of the query within the episode, from 0; it runs on where a stage begins.
+        new_stage: it is the first query of a further stage: the instruction is another, and the policy was told by
+            `reset` to forget what it knows of the episode. False for an episode's first query.
     """
 
     observation: Observation
     episode: Episode
     index: int
+    new_stage: bool = False
 
     def copied(self) -> Query:
         """The same question with an observation of its own: what one asked does to its arrays, no other sees."""
-        return Query(self.observation.copied(), self.episode, self.index)
+        return replace(self, observation=self.observation.copied())
 
     def rng(self) -> np.random.Generator:
         """A generator bound to (episode, query index): independent of batch, worker and order."""
@@ -161,6 +164,21 @@ LARGEST_FIGURE = 1e100
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One of the instructions that an episode gives one after another, as far as it was attempted.
+
+    Attributes:
+        task: what was asked, by the benchmark's name.
+        steps: environment steps executed under it.
+        success: whether it was solved.
+    """
+
+    task: str
+    steps: int
+    success: bool
+
+
+@dataclass(frozen=True)
 class EpisodeResult:
     """One finished episode, one line in a run's ``episodes.jsonl``.
 
@@ -191,6 +209,8 @@ class EpisodeResult:
         farthest: the farthest of these, 0 if there is none.
         figures: named numbers: ``env/…`` (the environment's ``info["figures"]``), ``policy/…`` (the policy's
             ``extras["figures"]``), and what observers measured (``plan/…``, ``picture/…``, ``disturbance/…``).
+        stages: what was asked one after another and attempted, in order, where the suite's episodes have stages. The
+            first that failed, or was not finished, is the last.
     """
 
     episode: Episode
@@ -215,13 +235,20 @@ class EpisodeResult:
     beyond_range: int = 0
     farthest: float = 0.0
     figures: Mapping[str, float] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def stages_solved(self) -> int:
+        """How many stages were solved."""
+        return sum(stage.success for stage in self.stages)
 
     def to_json(self) -> dict[str, Any]:
-        """A flat, JSON-ready dictionary; `from_json` is its inverse. Without figures it does not mention them."""
+        """A JSON-ready dictionary; `from_json` is its inverse. Figures and stages are left out if there are none."""
         record = asdict(self)
         episode = record.pop("episode")
-        if not record["figures"]:
-            del record["figures"]
+        for rare in ("figures", "stages"):
+            if not record[rare]:
+                del record[rare]
         return {**episode, **record, "latencies": [round(value, 6) for value in self.latencies]}
 
     @classmethod
@@ -248,11 +275,12 @@ class EpisodeResult:
         values["executed"] = tuple(int(value) for value in values.get("executed", ()))
         values["latencies"] = tuple(float(value) for value in values.get("latencies", ()))
         values["figures"] = _figures(values.get("figures", {}))
+        values["stages"] = tuple(map(_stage, values.get("stages", ())))
         return cls(episode=episode, **values)
 
     def course(self) -> tuple[object, ...]:
         """What happened in the simulator, whatever was said of it; equal for equal rollouts."""
-        return (self.episode, self.outcome, self.steps, self.queries, self.scene_hash, self.final_hash)
+        return (self.episode, self.outcome, self.steps, self.queries, self.scene_hash, self.final_hash, self.stages)
 
     def reproducible(self) -> tuple[object, ...]:
         """The part that must not depend on how the run was executed: the course, and the rollout's own figures.
@@ -282,6 +310,17 @@ def _figures(record: Any) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_FIGURE:
             raise ValueError(f'figure "{name}" is {value!r}, no finite number')
     return {name: float(value) for name, value in record.items()}
+
+
+def _stage(record: Any) -> Stage:
+    """A stage as a record has it.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    if not isinstance(record["success"], bool):
+        raise ValueError(f"the success of a stage is {record['success']!r}, neither true nor false")
+    return Stage(str(record["task"]), int(record["steps"]), record["success"])
 
 
 class About(str):

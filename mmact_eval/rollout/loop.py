@@ -1,7 +1,8 @@
 """The inner loop: one episode, the same function in tests, workers and anything that schedules workers.
 
 Observe, ask the policy, execute the first `replan` actions of its chunk (or as many as the environment executes of
-them), until success or the step limit. Everything else (videos, recordings, progress) watches through `Observer`s.
+them), until success or the step limit. Where an episode has stages, each begins with a reset of the policy. Everything
+else (videos, recordings, progress) watches through `Observer`s.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mmact_eval.rollout.action_tally import ActionTally
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
 from mmact_eval.rollout.figures import FigureTally, checked_figures
 from mmact_eval.rollout.seen import seen_by
+from mmact_eval.rollout.stages import StageTally
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import Protocol
 from mmact_eval.types import Episode, EpisodeResult, Observation, Outcome, Query
@@ -113,6 +115,7 @@ def run_episode(
     outcome: Outcome = "failure"
     tally = ActionTally(env.interface.action)
     figures = FigureTally()
+    stages = StageTally()
     replan = effective_replan(protocol, policy.spec)
     stride = min([observer.stride for observer in observers if observer.stride is not None], default=replan)
 
@@ -128,17 +131,19 @@ def run_episode(
                 observer.on_begin(episode, env, observation)
         env_seconds += time.perf_counter() - tick
 
-        terminated = truncated = False
+        terminated = truncated = new_stage = False
         while not (terminated or truncated) and steps < protocol.max_steps:
             tick = time.perf_counter()
             with _blame("environment", episode):
                 check_observation(observation)
-                query = Query(observation, episode, queries)
+                query = Query(observation, episode, queries, new_stage)
                 seen = seen_by(policy.spec, query)  # images are drawn here
                 check_images(seen.observation, env.interface)
             env_seconds += time.perf_counter() - tick
             tick = time.perf_counter()
             with _blame("policy", episode):
+                if new_stage:
+                    policy_calls.reset(policy, [episode])
                 answers = policy_calls.act(policy, [seen])
                 (output,) = policy_calls.all_of(answers)
                 waited = time.perf_counter() - tick
@@ -156,6 +161,7 @@ def run_episode(
                     observer.on_query(query, output)
                 chunk = actions[:wanted]
                 del query
+                new_stage = False
                 while len(chunk) and not (terminated or truncated):
                     part, chunk = chunk[:stride], chunk[stride:]
                     del observation  # an image that nobody holds is not drawn
@@ -164,9 +170,10 @@ def run_episode(
                     steps += executed
                     tally.executed(part[:executed])
                     figures.executed(info)
+                    new_stage = stages.executed(info) and not (terminated or truncated)
                     for observer in observers:
                         observer.on_steps(env, part[:executed], observation)
-                    if chunk_is_over(info, len(part)):
+                    if new_stage or chunk_is_over(info, len(part)):
                         break  # what is left was meant for another state of the scene
             env_seconds += time.perf_counter() - tick
         outcome = "success" if terminated else "failure"
@@ -191,6 +198,7 @@ def run_episode(
         latencies=tuple(latencies),
         **tally.fields(),
         **figures.fields(),
+        **stages.fields(),
     )
     return _observed(result, observers)
 

@@ -24,6 +24,8 @@ from mmact_eval.types import Change
 
 _NOT_PART_OF_A_RESULT = {"episodes", "episode_timeout"}
 
+_UNSAID: dict[str, Any] = {"disturbance": None, "stages": 1, "stage_steps": None}
+
 
 def fingerprint(
     suite: Suite,
@@ -45,8 +47,9 @@ def fingerprint(
     """
     protocol = {k: v for k, v in suite.protocol.model_dump(mode="json").items() if k not in _NOT_PART_OF_A_RESULT}
     protocol["replan"] = effective_replan(suite.protocol, policy)
-    if protocol["disturbance"] is None:
-        del protocol["disturbance"]  # as in runs from before there were any
+    for field, unset in _UNSAID.items():
+        if protocol[field] == unset:
+            del protocol[field]  # as in runs from before there were any
     return {
         "suite": {
             "name": suite.name,

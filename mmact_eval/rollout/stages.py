@@ -1,0 +1,47 @@
+"""The stages of an episode: instructions that an environment gives one after another (`protocols.Env.step_chunk`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmact_eval.errors import EnvironmentFailure
+from mmact_eval.types import Stage
+
+STAGES = "stages"
+"""The key of ``info``, and the field of `EpisodeResult`."""
+
+
+class StageTally:
+    """What an environment says of its stages in an episode: its last word counts."""
+
+    def __init__(self) -> None:
+        self._attempted: tuple[Stage, ...] = ()
+
+    def executed(self, info: Mapping[str, Any]) -> bool:
+        """A chunk was executed.
+
+        Returns:
+            Whether a further stage begins: the policy must be reset and asked anew.
+
+        Raises:
+            EnvironmentFailure: what it says are no stages, or do not follow from what it said before.
+        """
+        if STAGES not in info:
+            return False
+        now = tuple(info[STAGES])
+        if not all(isinstance(stage, Stage) for stage in now):
+            raise EnvironmentFailure(f'info["{STAGES}"] of the environment must hold `Stage`s only, not {now!r:.80}')
+        before = self._attempted or now[:1]
+        solved = [stage.task for stage in now[:-1] if stage.success]
+        if not len(before) <= len(now) <= len(before) + 1 or len(solved) != len(now) - 1:
+            raise EnvironmentFailure(
+                f'info["{STAGES}"] of the environment went from {len(self._attempted)} to {len(now)}, {len(solved)} of '
+                "them solved before the last; all but the last must be, and a chunk ends where a stage does"
+            )
+        self._attempted = now
+        return len(now) > len(before)
+
+    def fields(self) -> Mapping[str, Any]:
+        """The stages so far, for the field of `EpisodeResult`. One of which nothing was executed is no attempt."""
+        return {STAGES: tuple(stage for stage in self._attempted if stage.steps)}
