@@ -65,16 +65,11 @@ class EnvironmentFailure(MmactEvalError):
     """The simulator refused or broke; counted as an error of the episode, never as a failure."""
 
 
-_MUCH_CLOSER = 0.25
-"""The second best guess is not worth saying when it is that much worse."""
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean "libero-long"?`` when something close is known, else the empty string."""
     close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
     if not close:
         return ""
-    first, *second = (difflib.SequenceMatcher(None, candidate, name).ratio() for candidate in close)
-    if second and first - second[0] > _MUCH_CLOSER:
-        del close[1:]
+    best, *others = close
+    close = [best, *(other for other in others if other[:1] == name[:1])]  # slips of the first letter are rare
     return " Did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
