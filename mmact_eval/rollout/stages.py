@@ -39,7 +39,7 @@ class StageTally:
                 f'info["{STAGES}"] of the environment went from {len(self._attempted)} to {len(now)}, {len(solved)} of '
                 "them solved before the last; all but the last must be, and a chunk ends where a stage does"
             )
-        self._attempted = now
+        self._attempted = tuple(Stage(str(stage.task), int(stage.steps), bool(stage.success)) for stage in now)
         return len(now) > len(before)
 
     def fields(self) -> Mapping[str, Any]:
