@@ -1,7 +1,8 @@
 """How MM-ACT's robots are wired to environments: cameras, state and actions, as in the released evaluation.
 
 The model's chunks go to the environment as they are. LIBERO: OSC deltas in [-1, 1], the gripper -1 open and +1 closed,
-neither turned into one of two values nor inverted. RoboTwin: absolute poses in metres and wxyz quaternions (not
+neither turned into one of two values nor inverted. CALVIN, for which the authors have released nothing, likewise in its
+own relative actions, the gripper +1 open. RoboTwin: absolute poses in metres and wxyz quaternions (not
 normalized; the planner does that), grippers 0 shut to 1 open.
 """
 
@@ -28,6 +29,7 @@ class Adapter:
     """One kind of robot.
 
     Attributes:
+        robot: ``libero``, ``calvin`` or ``robotwin``.
         action: the convention of the model's actions.
         cameras: in the order of the model's views.
         image_convention: orientation that the model was trained on, in the environment's words.
@@ -37,6 +39,7 @@ class Adapter:
         scaled: the numbers of the state that are divided by `_ANGLE_SCALE`.
     """
 
+    robot: str
     action: ActionSpec
     cameras: tuple[str, ...]
     image_convention: str
@@ -73,6 +76,10 @@ _LIBERO_ACTION = ActionSpec(
     dim=ONE_ARM.dim, control="ee_delta_pose", frame="base", rotation="axis_angle", gripper="-1 open, +1 close",
     low=-1.0, high=1.0, hz=20.0,
 )  # fmt: skip
+_CALVIN_ACTION = ActionSpec(
+    dim=ONE_ARM.dim, control="ee_delta_pose", frame="world", rotation="euler_xyz", gripper="-1 close, +1 open",
+    low=-1.0, high=1.0, hz=30.0,
+)  # fmt: skip
 _ROBOTWIN_ACTION = ActionSpec(
     dim=TWO_ARMS.dim, control="ee_pose", frame="world", rotation="quat_wxyz", gripper="0 shut, 1 open, at 7 and 15",
     low=-2.0, high=2.0, hz=0.0,
@@ -94,7 +101,24 @@ def one_arm(state_mode: str) -> Adapter:
     hands out something else is refused before the run, by `image_convention`.
     """
     keys, take = _LIBERO_STATES[state_mode]
-    return Adapter(_LIBERO_ACTION, ("agentview", "wrist"), "rotated 180°", keys, take, ONE_ARM.state, scaled=(3, 4, 5))
+    return Adapter(
+        "libero", _LIBERO_ACTION, ("agentview", "wrist"), "rotated 180°", keys, take, ONE_ARM.state, scaled=(3, 4, 5)
+    )
+
+
+def calvin_arm(state_mode: str) -> Adapter:
+    """CALVIN's Panda: the two cameras as they are drawn, pose of the hand, its opening and the last gripper command.
+
+    The authors have no such robot. What is like LIBERO's is done as there, angles of the state divided as well.
+
+    Raises:
+        UsageError: a state mode that only LIBERO has.
+    """
+    _require_released(state_mode, "CALVIN's observations")
+    keys, take = ("tcp_pos", "tcp_euler", "gripper_width", "gripper_action"), (3, 3, 1, 1)
+    return Adapter(
+        "calvin", _CALVIN_ACTION, ("static", "gripper"), "upright", keys, take, ONE_ARM.state, scaled=(3, 4, 5)
+    )
 
 
 def two_arms(state_mode: str) -> Adapter:
@@ -103,25 +127,29 @@ def two_arms(state_mode: str) -> Adapter:
     Raises:
         UsageError: a state mode that only LIBERO has.
     """
-    if state_mode != "as_released":
-        raise UsageError(f"policy mmact: state_mode={state_mode} is for one arm (LIBERO); two arms have one state only")
+    _require_released(state_mode, "two arms")
     cameras = ("head_camera", "left_camera", "right_camera")
-    return Adapter(_ROBOTWIN_ACTION, cameras, "upright", ("endpose",), (16,), TWO_ARMS.state)
+    return Adapter("robotwin", _ROBOTWIN_ACTION, cameras, "upright", ("endpose",), (16,), TWO_ARMS.state)
+
+
+def _require_released(state_mode: str, whose: str) -> None:
+    if state_mode != "as_released":
+        raise UsageError(f"policy mmact: state_mode={state_mode} is for one arm of LIBERO; {whose} have one state only")
 
 
 def adapter_for(env_spec: EnvSpec, state_mode: str) -> Adapter:
-    """The adapter whose actions have the environment's width; the rest of its convention is compared before the run.
+    """The adapter of the environment's robot; conventions are compared before the run.
 
     Raises:
         UsageError: MM-ACT has no robot with such actions.
     """
     action = env_spec.action
     if action.dim == ONE_ARM.dim:
-        return one_arm(state_mode)
+        return calvin_arm(state_mode) if action.rotation == _CALVIN_ACTION.rotation else one_arm(state_mode)
     if action.dim == TWO_ARMS.dim:
         return two_arms(state_mode)
     hint = " Use --set env_args.action=ee." if env_spec.name == "robotwin" else ""
     raise UsageError(
-        f"MM-ACT acts with {ONE_ARM.dim} numbers (ee_delta_pose, as in LIBERO) or {TWO_ARMS.dim} (ee_pose, as in "
-        f"RoboTwin); {env_spec.name} takes {action.dim} ({action.control}).{hint}"
+        f"MM-ACT acts with {ONE_ARM.dim} numbers (ee_delta_pose, as in LIBERO and CALVIN) or {TWO_ARMS.dim} (ee_pose, "
+        f"as in RoboTwin); {env_spec.name} takes {action.dim} ({action.control}).{hint}"
     )

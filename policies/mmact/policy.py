@@ -64,7 +64,8 @@ def make_policy(
             `mmact-eval train` wrote holds model and image tokenizer, and says what `variant`, `decoding`, `state_mode`
             and `plan_tokens` are if they are not given; of its ``--out`` the `variant` is taken. ``mmact-nano``: the
             small ones that come with the package, and what acts by default for one arm; ``mmact-nano-spatial``: the one
-            of libero-spatial. ``mmact-tiny-random``: random weights, and what acts by default for two arms.
+            of libero-spatial. ``mmact-tiny-random``: random weights, and what acts by default
+            where there is no small one.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         variant: ``vanilla``, ``text``, ``image`` or ``text-image``: which of them the checkpoint was trained as, and so
             what it is asked for beside actions.
@@ -102,11 +103,13 @@ def make_policy(
 
     own_images: Path | None  # an image tokenizer beside the model
     if not weights:
-        weights = NANO if adapter.width == ONE_ARM.state else TINY
+        weights = NANO if adapter.robot == "libero" else TINY
         print(f"{WHAT_STANDS_IN[weights]} {HOW_TO_RUN_THE_PUBLISHED}", file=sys.stderr)
     if weights in NANOS:
         if adapter.width != ONE_ARM.state:
             raise UsageError(f"{weights} has one arm; for two, give another checkpoint ({TINY} acts at random)")
+        if adapter.robot != "libero":
+            raise UsageError(f"{weights} has learned LIBERO; give another checkpoint ({TINY} acts at random)")
         folder, own_images = nano_checkpoint(weights, variant)
         pinned = f"{weights}@{nano_version(folder, own_images)}"
     elif weights == TINY:

@@ -108,6 +108,7 @@ class VlaEvalPolicy(RemotePolicy):
             actions = actions_of(message.payload, session.url, _ACTIONS)
             if not self.native and is_chunk(actions, self.spec.action.dim):
                 actions = await self._whole_chunk(session, query, actions)
+                actions = actions if self._layout.unit is None else actions * self._layout.unit
             session.busy = False
             return output_of(message.payload, actions)
         except BaseException:

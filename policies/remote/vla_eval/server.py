@@ -103,7 +103,9 @@ class VlaEvalConversation:
         if session.native:
             return encode("action", response(answer.output), message.seq)
         executed = self._spec.replan or len(answer.output.actions)
-        session.left.extend(answer.output.actions[:executed])
+        unit = self._foreign.unit
+        actions = answer.output.actions[:executed]
+        session.left.extend(actions if unit is None else (actions / unit).astype(np.float32))
         return encode("action", {"actions": session.left.popleft()}, message.seq)
 
     def _query(self, session: _Session, payload: Mapping[str, Any]) -> Query:
@@ -116,22 +118,39 @@ class VlaEvalConversation:
 
 def _announcement(spec: PolicySpec, layout: Layout | None) -> dict[str, Any]:
     """What vla-eval's harness wants to know: what to send, and the conventions, which it compares with its own."""
-    if layout is None or layout.name != "libero":
+    if layout is None or layout.name not in _SAID:
         return {}
+    pictures, said, more = _SAID[layout.name]
     image = {"name": "image", "dims": 0, "format": "rgb_hwc_uint8"}
     return {
         "observation_params": {
-            "send_wrist_image": "wrist" in spec.cameras,
+            "send_wrist_image": layout.cameras[1] in spec.cameras,
             "send_state": bool(spec.state),
-            "quat_no_antipodal": True,  # angles from 0 to 2π, as LIBERO's own
+            **more,
         },
         "action_spec": {
             "position": {"name": "position", "dims": 3, "format": "delta_xyz", "range": [-1, 1]},
-            "rotation": {"name": "rotation", "dims": 3, "format": "axis_angle", "range": [-3.15, 3.15]},
-            "gripper": {"name": "gripper", "dims": 1, "format": "binary_close_positive", "range": [-1, 1]},
+            "rotation": {"name": "rotation", "dims": 3, "format": said[0], "range": [-3.15, 3.15]},
+            "gripper": {"name": "gripper", "dims": 1, "format": said[1], "range": [-1, 1]},
         },
-        "observation_spec": dict.fromkeys(spec.cameras, image),
+        "observation_spec": {pictures.get(camera, camera): image for camera in spec.cameras},
     }
+
+
+_SAID: Mapping[str, tuple[Mapping[str, str], tuple[str, str], Mapping[str, Any]]] = {
+    # Angles from 0 to 2π, as LIBERO's own.
+    "libero": (
+        {"agentview": "agentview", "wrist": "wrist"},
+        ("axis_angle", "binary_close_positive"),
+        {"quat_no_antipodal": True},
+    ),
+    "calvin": (
+        {"static": "rgb_static", "gripper": "rgb_gripper"},
+        ("euler_xyz", "binary_close_negative"),
+        {"absolute_action": False},
+    ),
+}
+"""Per layout: its harness's names of cameras, formats of rotation and gripper, further parameters of observations."""
 
 
 def make_server(

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError, did_you_mean
-from mmact_eval.policies.remote.wire.codec import Dialect, WireError
+from mmact_eval.policies.remote.wire.calvin import CalvinLayout
+from mmact_eval.policies.remote.wire.codec import Dialect
 from mmact_eval.policies.remote.wire.images import resize_with_pad
-from mmact_eval.policies.remote.wire.reading import instruction_of, map_of, picture_of, vector_of
+from mmact_eval.policies.remote.wire.reading import instruction_of, map_of, parts_of, picture_of, vector_of
 from mmact_eval.specs import ActionSpec, EnvSpec
 from mmact_eval.types import Observation
 
@@ -40,6 +41,7 @@ class Layout(Protocol):
         action: the convention of the answers.
         replan: how many actions of an answer are executed by those who made the convention.
         keys: the keys of a request.
+        unit: what 1 in an answer is in the environment's actions, (D,); None where they are alike.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Layout(Protocol):
     action: ActionSpec
     replan: int
     keys: tuple[str, ...]
+    unit: NDArray[np.float64] | None
 
     def request(self, observation: Observation) -> Request:
         """What a client sends."""
@@ -74,6 +77,7 @@ class LiberoLayout:
     cameras: tuple[str, ...] = ("agentview", "wrist")
     state: tuple[str, ...] = tuple(_LIBERO_STATE)
     action = LIBERO_ACTION
+    unit = None
 
     def __init__(self, env_spec: EnvSpec, dialect: Dialect, size: int | None = None) -> None:
         self._turn = _half_turn(env_spec.image_convention)
@@ -103,7 +107,7 @@ class LiberoLayout:
             prompt = instruction_of(request, "task_description")
         given = {camera: picture for camera, picture in found.items() if picture is not None}
         images = {camera: self._turn(picture_of(picture, camera)) for camera, picture in given.items()}
-        values = {} if state is None else _split(vector_of(state, "the state"), _LIBERO_STATE)
+        values = {} if state is None else parts_of(state, _LIBERO_STATE)
         if values:
             values["eef_quat"] = _quaternion(values["eef_axis_angle"])
         return Observation(images, values, prompt)
@@ -125,6 +129,7 @@ class RobotwinLayout:
     """
 
     name = "robotwin"
+    unit = None
     _ALOHA = ("cam_high", "cam_left_wrist", "cam_right_wrist")
     _VLA_EVAL = ("head_camera", "left_camera", "right_camera")
 
@@ -183,6 +188,7 @@ class NativeLayout:
     image_convention = ""
     replan = 1
     keys: tuple[str, ...] = ("images", "state", "prompt")
+    unit = None
 
     def __init__(self, cameras: tuple[str, ...], state: tuple[str, ...], action: ActionSpec) -> None:
         self.cameras, self.state, self.action = cameras, state, action
@@ -201,6 +207,7 @@ class NativeLayout:
 
 
 _PRESETS: dict[str, Callable[[EnvSpec, Dialect, int | None], Layout]] = {
+    "calvin": CalvinLayout,
     "libero": LiberoLayout,
     "robotwin": RobotwinLayout,
 }
@@ -219,14 +226,6 @@ def preset(name: str, env_spec: EnvSpec, dialect: Dialect, size: int | None = No
             f"{', '.join(_PRESETS)}.{did_you_mean(wanted, _PRESETS)} A server of `mmact-eval serve` needs none."
         )
     return _PRESETS[wanted](env_spec, dialect, size)
-
-
-def _split(vector: NDArray[np.float64], parts: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
-    if len(vector) != sum(parts.values()):
-        what = ", ".join(f"{key} {dim}" for key, dim in parts.items())
-        raise WireError(f"the state has {len(vector)} numbers; expected {sum(parts.values())}: {what}")
-    ends = np.cumsum(list(parts.values()))
-    return dict(zip(parts, np.split(vector, ends[:-1]), strict=True))
 
 
 def _quaternion(axis_angle: NDArray[np.float64]) -> NDArray[np.float64]:

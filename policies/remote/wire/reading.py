@@ -50,6 +50,24 @@ def vector_of(thing: object, name: object) -> NDArray[np.float64]:
     return vector
 
 
+def parts_of(thing: object, parts: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
+    """The state vectors that make up a vector from the wire.
+
+    Args:
+        thing: the vector.
+        parts: name and length of each, in order.
+
+    Raises:
+        WireError: it is none, or has another length.
+    """
+    vector = vector_of(thing, "the state")
+    if len(vector) != sum(parts.values()):
+        what = ", ".join(f"{key} {dim}" for key, dim in parts.items())
+        raise WireError(f"the state has {len(vector)} numbers; expected {sum(parts.values())}: {what}")
+    ends = np.cumsum(list(parts.values()))
+    return dict(zip(parts, np.split(vector, ends[:-1]), strict=True))
+
+
 def instruction_of(request: Mapping[str, Any], *keys: str) -> str:
     """The instruction of a request, which may be the empty text but not missing.
 

@@ -10,6 +10,7 @@ import pytest
 
 from mmact_eval.compat import mismatches
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.envs.calvin import spec as calvin
 from mmact_eval.envs.libero.spec import env_spec
 from mmact_eval.envs.robotwin import spec as robotwin
 from mmact_eval.errors import UsageError
@@ -20,6 +21,7 @@ from mmact_eval.types import Observation
 
 LIBERO = env_spec(load_suite("libero-long"))
 ROBOTWIN = robotwin.env_spec(load_suite("robotwin-mmact8", ["env_args.action=ee"]))
+CALVIN = calvin.env_spec(load_suite("calvin-abc-d"))
 STATE = {
     "joint_pos": np.arange(1.0, 8.0),
     "gripper_qpos": np.array([0.04, -0.04]),
@@ -132,3 +134,17 @@ def test_variants_are_presets() -> None:
     }  # fmt: skip
     assert read_options("text-image", {"plan": 0, "subgoal": 2}).subgoal == 2
     assert read_options("text-image", {"plan": 0}).plan == 0
+
+
+def test_calvins_arm_has_conventions_of_its_own() -> None:
+    adapter = adapter_for(CALVIN, "as_released")
+    assert not mismatches(CALVIN, spec_of(adapter))
+    state = {
+        "tcp_pos": np.array([0.1, 0.2, 0.3]),
+        "tcp_euler": np.array([3.0, -0.5, 1.5]),
+        "gripper_width": np.array([0.08]),
+        "gripper_action": np.array([-1.0]),
+    }
+    np.testing.assert_allclose(adapter.vector(state), [0.1, 0.2, 0.3, 0.6, -0.1, 0.3, 0.08, -1.0])
+    with pytest.raises(UsageError, match="is for one arm of LIBERO"):
+        adapter_for(CALVIN, "eef_axisangle_gripper2")

@@ -30,7 +30,7 @@ from mmact_eval.policies.mmact.random_weights import tiny
 from mmact_eval.policy_output import plain_output
 from mmact_eval.types import Episode, Observation, Query
 
-from .test_adapters import ROBOTWIN
+from .test_adapters import CALVIN, ROBOTWIN
 
 Views = list[NDArray[np.uint8]]
 LIBERO = env_spec(load_suite("libero-long"))
@@ -188,6 +188,11 @@ def test_the_small_one_of_libero_spatial_comes_in_one_variant() -> None:
 def test_two_arms_have_no_small_trained_one() -> None:
     with pytest.raises(UsageError, match="mmact-nano has one arm"):
         make_nano(ROBOTWIN)
+
+
+def test_there_is_no_small_trained_one_of_calvin() -> None:
+    with pytest.raises(UsageError, match="mmact-nano has learned LIBERO; give another checkpoint"):
+        make_nano(CALVIN)
 
 
 def test_without_a_checkpoint_a_tiny_random_one_is_made_once_and_named(
