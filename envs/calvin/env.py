@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmact_eval.envs.calvin.args import CalvinArgs
 from mmact_eval.envs.calvin.chains import ROBOT_OBS, chains, sentences
+from mmact_eval.envs.calvin.displacement import as_if_there_before, named_block, place_for
 from mmact_eval.envs.calvin.spec import STATE_LIMITS, env_spec
 from mmact_eval.envs.calvin.truth import truth
 from mmact_eval.envs.calvin.world import World, holds
@@ -121,6 +122,23 @@ class CalvinEnv(GymEnv):
             "success": success,
         }
         return self._observe(), float(solved), success, truncated and not success, info
+
+    def disturb(self, rng: np.random.Generator, metres: float) -> str:
+        """Displace the block that the task under way names, if it stands on the table by itself.
+
+        See `mmact_eval.optional.Disturbs`. Progress is then measured as if it had begun there.
+        """
+        color = named_block(self._stages[-1].task)
+        if color is None:
+            return ""
+        blocks = self.world.facts().blocks
+        place = place_for(color, blocks, self.world.scene.surfaces["table"], rng, metres)
+        if place is None:
+            return ""
+        self._last_look.before_the_scene_changes()
+        self.world.move_block(color, place)
+        self._start = as_if_there_before(self._start, color, place - blocks[color].position)
+        return f"{color} block moved by {metres:g} m to ({place[0]:.3f}, {place[1]:.3f})"
 
     def scene_hash(self) -> str:
         """Hash of robot vector and scene vector right after the reset."""

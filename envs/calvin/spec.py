@@ -66,6 +66,7 @@ def env_spec(suite: Suite) -> EnvSpec:
         not_real=_not_real(args),
         pictures_differ=_pictures_differ(args, protocol.resolution),
         proprioception=tuple(STATE),
+        disturbable=True,
         stages=LENGTH,
     )
 

@@ -145,6 +145,13 @@ class World:
             robot_bodies=frozenset(self._names[contact[2]] for contact in self._contacts(self.robot.body)),
         )
 
+    def move_block(self, color: str, position: NDArray[np.float64]) -> None:
+        """Put a block elsewhere, at rest and turned as it is; (3,) m."""
+        body = self._blocks[color]
+        self._bullet.resetBasePositionAndOrientation(
+            body, position, self._bullet.getBasePositionAndOrientation(body)[1]
+        )
+
     def state_hash(self) -> str:
         """Of everything that can be read of the simulation: poses, joints, velocities, lights."""
         bullet = self._bullet
