@@ -118,7 +118,20 @@ def _arm(arm: ArmRun) -> dict[str, Any]:
         "provenance": summary["provenance"],
         "versions": summary["versions"],
         "episodes": [result.to_json() for result in arm.run.results],
+        **_stages(arm),
     }
+
+
+def _stages(arm: ArmRun) -> dict[str, Any]:
+    """How many there are and what they come to by sub-task; nothing where episodes have one instruction."""
+    if arm.summary.stages < 2:
+        return {}
+    sub_tasks = [
+        {"sub_task": of.name, "attempted": of.attempted, "solved": of.solved, "rate": rate.value,
+         "interval": [rate.low, rate.high]}
+        for of in arm.summary.sub_tasks for rate in [of.measured]
+    ]  # fmt: skip
+    return {"stages": arm.summary.stages, "sub_tasks": sub_tasks}
 
 
 def _pairing(pairing: Pairing) -> dict[str, Any]:
