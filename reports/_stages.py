@@ -28,6 +28,13 @@ def in_a_row(suite: SuiteReport) -> Table:
     return Table(("arm", *(metric.label for metric in metrics)), lines, 1)
 
 
+def by_measure(suite: SuiteReport) -> Table:
+    """The same with a line for each measure and a column for each arm, where there is less room."""
+    head, *arms = (in_a_row(suite).head, *in_a_row(suite).lines)
+    lines = tuple((label, *(arm[column] for arm in arms)) for column, label in enumerate(head) if column)
+    return Table(("measure", *(arm.arm for arm in suite.arms)), lines, 1)
+
+
 def sub_tasks(suite: SuiteReport) -> Table | None:
     """A line for each sub-task, a column for each arm; None if nothing was asked."""
     by_arm = [{of.name: of for of in arm.summary.sub_tasks} for arm in suite.arms]
@@ -62,6 +69,6 @@ COMPARED = (
     "the success rate, and compared as that."
 )
 SUB_TASKS_METHOD = (
-    "A sub-task counts as often as it was asked in completed episodes: which are asked is up to how far a policy comes, "
-    "so two policies are not asked the same."
+    "A sub-task counts as often as it was asked in completed episodes: which are asked is up to how far a policy "
+    "comes, so two policies are not asked the same."
 )

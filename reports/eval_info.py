@@ -1,9 +1,10 @@
 """``eval_info.json`` as `lerobot-eval` writes it, for tools that read that; with several arms a file for each.
 
 Its format has no errors: episodes that ended in one are left out, and `n_episodes` counts the others. A success has
-the reward 1, anything else 0; where episodes have stages, each that is solved has the reward 1. Videos are paths relative to the run folder. ``notes``, which `lerobot-eval` does not
-write, is there if one must know something before reading the numbers. Other metrics of the runs (figures of episodes,
-say) are there by their keys: the value of each episode, null where it has none, and ``avg_KEY`` for what they come to.
+the reward 1, anything else 0; where episodes have stages, each that is solved has the reward 1. Videos are paths
+relative to the run folder. ``notes``, which `lerobot-eval` does not write, is there if one must know something before
+reading the numbers. Other metrics of the runs (figures of episodes, say) are there by their keys: the value of each
+episode, null where it has none, and ``avg_KEY`` for what they come to.
 """
 
 from __future__ import annotations

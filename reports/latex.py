@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmact_eval.reports import _measures as measures
+from mmact_eval.reports import _stages as stages
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
-from mmact_eval.results.published.table import PublishedTable
+from mmact_eval.results.published.table import PublishedChains, PublishedTable
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
 from mmact_eval.statistics import level
@@ -38,6 +39,7 @@ def render(report: Report) -> str:
     for suite in report.suites:
         blocks += _tasks(suite)
         blocks += _pairings(suite)
+        blocks += _stages(suite, report)
         blocks += _measures(suite)
     return "\n\n".join(blocks) + "\n"
 
@@ -63,13 +65,14 @@ def _overview(report: Report) -> Iterator[str]:
             average = report.averages.get(arm)
             cells.append(f"{100 * average.rate:.1f}" if average else "--")
         lines.append(cells)
-    if report.published:
+    beside = bool(report.published and report.published.rows)
+    if report.published and beside:
         lines += [None, *_published(report, report.published, mean)]
     intervals = escape(level.interval_name(space=text.SPACE))
     caption = f"Success rates in percent with exact {intervals}s. {escape(' '.join(report.not_real))}"
     if any(suite.best for suite in report.suites):
         caption += " Bold: arms that cannot be told from the best."
-    if report.published:
+    if report.published and beside:
         caption += r" Below the rule: published; $^\dagger$ the protocol differs, or is not stated in full."
         caption += f" {escape(report.published.note)}" if report.published.note else ""
     notes = [*report.warnings, *(note for suite in report.suites for note in suite.notes)]
@@ -123,6 +126,36 @@ def _pairings(suite: SuiteReport) -> Iterator[str]:
         yield _table(
             head, lines, f"{caption} {level.RATE_TEST[0].upper()}{level.RATE_TEST[1:]} test.", f"{suite.suite}-pairs"
         )
+
+
+def _stages(suite: SuiteReport, report: Report) -> Iterator[str]:
+    """1 to K in a row with the average length, published models below a rule; and sub-tasks."""
+    if not stages.shown(suite):
+        return
+    found = stages.in_a_row(suite)
+    lines: list[list[str] | None] = [list(map(escape, line)) for line in found.lines]
+    caption = escape(f"{suite.title}: {stages.TITLE.lower()}. {stages.method(suite)}")
+    for chains in report.published.chains if report.published else ():
+        if chains.suite == suite.suite and len(found.head) == len(text.CHAIN_HEAD) + 1:
+            lines += [None, *_published_chains(chains)]
+            caption += r" Below the rule: published; $^\dagger$ the protocol differs, or is not stated in full."
+    yield _table(["", *map(escape, found.head[1:])], lines, caption, f"{suite.suite}-in-a-row")
+    compared = stages.compared(suite)
+    if compared:
+        lines = [list(map(escape, line)) for line in compared.lines]
+        caption = escape(f"{suite.title}: average lengths on the same episodes. {stages.COMPARED}")
+        yield _table(list(map(escape, compared.head)), lines, caption, f"{suite.suite}-lengths")
+    sub_tasks = stages.sub_tasks(suite)
+    if sub_tasks:
+        lines = [[escape(name.replace("_", " ")), *map(escape, cells)] for name, *cells in sub_tasks.lines]
+        caption = escape(f"{suite.title}: {stages.SUB_TASKS.lower()}. {stages.SUB_TASKS_METHOD}")
+        yield _table(list(map(escape, sub_tasks.head)), lines, caption, f"{suite.suite}-sub-tasks")
+
+
+def _published_chains(chains: PublishedChains) -> Iterator[list[str]]:
+    for row in chains.rows:
+        dagger = "" if row.compatibility == "compatible" else r"$^\dagger$"
+        yield [escape(row.model) + dagger, *map(escape, text.chain_cells(row))]
 
 
 def _measures(suite: SuiteReport) -> Iterator[str]:

@@ -105,7 +105,7 @@ def _limit(table: NDArray[np.float64], lowest: int, equal: int, tail: float) -> 
 def _subsets(differences: Sequence[int]) -> tuple[NDArray[np.float64], int]:
     """The shares of all subsets that have m pairs and the sum s, as ``[m, s - lowest]``, and the lowest sum.
 
-    By the inverse Fourier transform of Π (1 + exp(-i(x + d·y))) / 2, whose factors are exp(-i(x + d·y)/2) times a cosine.
+    By the inverse Fourier transform of Π (1 + exp(-i(x + d·y))) / 2; a factor is exp(-i(x + d·y)/2) times a cosine.
     Errors are of the order 1e-16, which matters for no limit.
     """
     import numpy as np

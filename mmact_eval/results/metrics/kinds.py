@@ -1,4 +1,4 @@
-"""The kinds of metrics: rate, share, mean, length, percentile, sum. One method for each interval and each comparison."""
+"""The kinds of metrics: rate, share, mean, average length, percentile, sum. Each has one interval, one comparison."""
 
 from __future__ import annotations
 

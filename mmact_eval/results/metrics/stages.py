@@ -1,4 +1,4 @@
-"""Episodes with stages (`Protocol.stages`): how many in a row, how far on average, and each sub-task where it was asked.
+"""Episodes with stages (`Protocol.stages`): how many in a row, the average length, each sub-task where it was asked.
 
 Success of such an episode is all stages, so the success rate is K in a row.
 """

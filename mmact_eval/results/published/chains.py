@@ -1,10 +1,11 @@
-"""Published results of chains (CALVIN): 1 to 5 in a row and the average length, a row for each model as measured once."""
+"""Published results of chains (CALVIN): 1 to 5 in a row and average length, a row for each model as measured once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mmact_eval.results.metrics.stages import AVERAGE_LENGTH, in_a_row
@@ -72,7 +73,7 @@ def published_counts(row: Mapping[str, PublishedResult]) -> list[int] | None:
     if not chains:
         return None
     reached = [chains, *(round(row[key].value / 100.0 * chains) for key in METRICS[:-1]), 0]
-    counts = [now - then for now, then in zip(reached[:-1], reached[1:], strict=True)]
+    counts = [now - then for now, then in pairwise(reached)]
     return counts if min(counts) >= 0 else None
 
 
@@ -134,7 +135,7 @@ class _Ours:
 
 def _ours(arm: ArmRun) -> _Ours:
     made_with = arm.run.manifest.made_with
-    return _Ours(arm.summary.total.completed, made_with.stage_steps or made_with.max_steps, made_with.replan)
+    return _Ours(arm.summary.total.episodes, made_with.stage_steps or made_with.max_steps, made_with.replan)
 
 
 def _differences(theirs: PublishedResult, ours: _Ours) -> Iterator[str]:
