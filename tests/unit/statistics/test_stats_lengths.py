@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,9 +61,9 @@ def test_no_likely_enough_distribution_has_a_lower_mean(counts: list[int]) -> No
         return LIMIT - 2.0 * float((seen[told] * np.log(seen[told] / n / np.maximum(p[told], 1e-300))).sum())
 
     start = (seen + 0.05) / (seen + 0.05).sum()
+    constraints: list[Any] = [{"type": "eq", "fun": lambda p: p.sum() - 1.0}, {"type": "ineq", "fun": slack}]
     found = minimize(
-        lambda p: p @ lengths, start, method="SLSQP", bounds=[(1e-12, 1.0)] * len(counts),
-        constraints=[{"type": "eq", "fun": lambda p: p.sum() - 1.0}, {"type": "ineq", "fun": slack}],
+        lambda p: p @ lengths, start, method="SLSQP", bounds=[(1e-12, 1.0)] * len(counts), constraints=constraints,
         options={"maxiter": 500, "ftol": 1e-12},
     )  # fmt: skip
     if found.success and slack(found.x) > -1e-6:
