@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.stats import chi2
 
 from mmact_eval.statistics.lengths import average_length, difference_of_means, length_counts
@@ -60,12 +60,14 @@ def test_no_likely_enough_distribution_has_a_lower_mean(counts: list[int]) -> No
         told = seen > 0
         return LIMIT - 2.0 * float((seen[told] * np.log(seen[told] / n / np.maximum(p[told], 1e-300))).sum())
 
+    def mean(p: NDArray[np.float64]) -> float:
+        return float(p @ lengths)
+
     start = (seen + 0.05) / (seen + 0.05).sum()
     constraints: list[Any] = [{"type": "eq", "fun": lambda p: p.sum() - 1.0}, {"type": "ineq", "fun": slack}]
-    found = minimize(
-        lambda p: p @ lengths, start, method="SLSQP", bounds=[(1e-12, 1.0)] * len(counts), constraints=constraints,
-        options={"maxiter": 500, "ftol": 1e-12},
-    )  # fmt: skip
+    options: Any = {"maxiter": 500, "ftol": 1e-12}
+    bounds = Bounds(np.full(len(counts), 1e-12), np.ones(len(counts)))
+    found = minimize(mean, start, method="SLSQP", bounds=bounds, constraints=constraints, options=options)
     if found.success and slack(found.x) > -1e-6:
         assert average_length(counts)[1] <= found.fun + 1e-4
 
