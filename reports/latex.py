@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from mmact_eval.reports import _measures as measures
 from mmact_eval.reports import _stages as stages
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.metrics.metric import Measured, Metric
+from mmact_eval.results.published.chains import METRICS, published_length
 from mmact_eval.results.published.table import PublishedChains, PublishedTable
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
@@ -83,7 +86,11 @@ def _overview(report: Report) -> Iterator[str]:
 def _rate(row: Row) -> str:
     if not row.completed:
         return "--"
-    return rf"{100 * row.rate:.1f} {{\scriptsize [{100 * row.low:.1f}, {100 * row.high:.1f}]}}"
+    return _with_ends(f"{100 * row.rate:.1f}", f"{100 * row.low:.1f}", f"{100 * row.high:.1f}")
+
+
+def _with_ends(value: str, low: str, high: str) -> str:
+    return rf"{value} {{\scriptsize [{low}, {high}]}}"
 
 
 def _published(report: Report, published: PublishedTable, mean: bool) -> Iterator[list[str]]:
@@ -130,16 +137,20 @@ def _pairings(suite: SuiteReport) -> Iterator[str]:
 
 def _stages(suite: SuiteReport, report: Report) -> Iterator[str]:
     """1 to K in a row with the average length, published models below a rule; and sub-tasks."""
-    if not stages.shown(suite):
+    metrics = stages.shown(suite)
+    if not metrics:
         return
-    found = stages.in_a_row(suite)
-    lines: list[list[str] | None] = [list(map(escape, line)) for line in found.lines]
-    caption = escape(f"{suite.title}: {stages.TITLE.lower()}. {stages.method(suite)}")
+    lines: list[list[str] | None] = []
+    for arm in suite.arms:
+        measured = (arm.summary.total.measures.get(metric.key, Measured()) for metric in metrics)
+        lines.append([escape(arm.arm), *map(_in_a_row, metrics, measured)])
+    caption = escape(f"{suite.title}: percent of chains with so many in a row. {stages.method(suite)}")
     for chains in report.published.chains if report.published else ():
-        if chains.suite == suite.suite and len(found.head) == len(text.CHAIN_HEAD) + 1:
+        if chains.suite == suite.suite and len(metrics) == len(text.CHAIN_HEAD):
             lines += [None, *_published_chains(chains)]
             caption += r" Below the rule: published; $^\dagger$ the protocol differs, or is not stated in full."
-    yield _table(["", *map(escape, found.head[1:])], lines, caption, f"{suite.suite}-in-a-row")
+    head = ["", *(escape(metric.label.removesuffix(" in a row")) for metric in metrics)]
+    yield _table(head, lines, caption, f"{suite.suite}-in-a-row")
     compared = stages.compared(suite)
     if compared:
         lines = [list(map(escape, line)) for line in compared.lines]
@@ -155,7 +166,19 @@ def _stages(suite: SuiteReport, report: Report) -> Iterator[str]:
 def _published_chains(chains: PublishedChains) -> Iterator[list[str]]:
     for row in chains.rows:
         dagger = "" if row.compatibility == "compatible" else r"$^\dagger$"
-        yield [escape(row.model) + dagger, *map(escape, text.chain_cells(row))]
+        shares = [row.results[key].value if key in row.results else None for key in METRICS[:-1]]
+        length = published_length(row.results)
+        ends = (f"{length.value:.2f}", f"{length.low:.2f}", f"{length.high:.2f}")
+        shown = "--" if math.isnan(length.value) else ends[0] if math.isnan(length.low) else _with_ends(*ends)
+        yield [escape(row.model) + dagger, *("--" if share is None else f"{share:.1f}" for share in shares), shown]
+
+
+def _in_a_row(metric: Metric, found: Measured) -> str:
+    """``88.0 [80.0, 93.6]``, in percent, or an average length likewise."""
+    if not found.n:
+        return "--"
+    scale, digits = (100.0, 1) if metric.kind.share else (1.0, metric.digits or 2)
+    return _with_ends(*(f"{scale * number:.{digits}f}" for number in (found.value, found.low, found.high)))
 
 
 def _measures(suite: SuiteReport) -> Iterator[str]:

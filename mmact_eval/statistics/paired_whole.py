@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CELLS = 4_000_000
 """Of the table that the interval is read from. More need some 3,000 chains; then subsets are drawn, as for others."""
 
+WORK = 1_000_000_000
+"""Additions for the exact p-value. More need some 20,000 chains; then signs are drawn for it, too."""
+
 _HALVINGS = 48
 
 
@@ -36,7 +39,7 @@ def paired_whole_difference(differences: Sequence[int], confidence: float = CONF
         confidence: in (0, 1).
     """
     n, tail = len(differences), (1.0 - confidence) / 2.0
-    if not any(differences):
+    if not any(differences) or n * sum(map(abs, differences)) > WORK:
         return paired_difference([float(d) for d in differences], confidence)
     difference, p_value = sum(differences) / n, sign_flip(differences)
     if 2.0**-n > tail or len(set(differences)) == 1:

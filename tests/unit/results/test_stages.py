@@ -133,8 +133,9 @@ def test_every_format_shows_them(report: Report, tmp_path: Path) -> None:
     for writer in (markdown, latex, html):
         (file,) = writer.write(report, tmp_path)
         text = plain(file.read_text())
-        for shown in ("3.08 of 5 (", "91.7 % (61.5–99.8 %)", "1 in a row", "multinomial profile likelihood",
-                      "exact sign-flip", "+1.00"):  # fmt: skip
+        of_row = ("3.08 ", "91.7 {\\scriptsize [61.5, 99.8]}") if writer is latex else (
+            "3.08 of 5 (", "91.7 % (61.5–99.8 %)", "1 in a row")  # fmt: skip
+        for shown in (*of_row, "multinomial profile likelihood", "exact sign-flip", "+1.00"):
             assert shown in text, (writer.__name__, shown)
         assert "push_into_drawer" in text or "push into drawer" in text
         assert "Other measures" not in text
@@ -272,8 +273,8 @@ def test_published_chains_beside_a_run(make_run: MakeRun, tmp_path: Path) -> Non
     assert "4.78 (4.73–4.82)" in line
     assert "not stated: steps a sub-task" in line
     assert text.index("| **mine** ") < text.index("| MMaDA-VLA (8B) ") < text.index("| Voltron (frozen)")
-    for name in ("report.tex", "report.html"):
-        assert "4.78 (4.73–4.82)" in plain((tmp_path / "out" / name).read_text())
+    assert "4.78 (4.73–4.82)" in plain((tmp_path / "out" / "report.html").read_text())
+    assert "4.78 {\\scriptsize [4.73, 4.82]}" in (tmp_path / "out" / "report.tex").read_text()
 
 
 def test_another_step_limit_is_a_difference(make_run: MakeRun, tmp_path: Path) -> None:
