@@ -33,9 +33,10 @@ class Table:
 
 
 def shown(suite: SuiteReport) -> list[Metric]:
-    """The metrics that any arm has a value of."""
+    """The metrics that any arm has a value of, without those that have a table of their own."""
     totals = [arm.summary.total.measures for arm in suite.arms]
-    return [metric for metric in suite.further if any(of[metric.key].n for of in totals if metric.key in of)]
+    others = [metric for metric in suite.further if not metric.apart]
+    return [metric for metric in others if any(of[metric.key].n for of in totals if metric.key in of)]
 
 
 def totals(suite: SuiteReport) -> Table:
@@ -59,8 +60,8 @@ def by_task(suite: SuiteReport) -> Table:
     return Table(head, tuple(lines), 1 + several, frozenset(sums))
 
 
-def differences(suite: SuiteReport) -> Table | None:
-    """A line for each metric and arm that is compared with the first; None without any."""
+def differences(suite: SuiteReport, metrics: Sequence[Metric] | None = None) -> Table | None:
+    """A line for each metric (None: of those shown) and arm that is compared with the first; None without any."""
     lines = [
         (
             metric.label,
@@ -73,7 +74,7 @@ def differences(suite: SuiteReport) -> Table | None:
             text.p_value(found.p_value),
             text.p_value(found.p_holm),
         )
-        for metric in suite.further
+        for metric in (shown(suite) if metrics is None else metrics)
         for pairing in suite.pairings
         if (found := pairing.measures.get(metric.key)) is not None
     ]
@@ -93,16 +94,23 @@ def headlines(summary: Summary) -> Iterator[str]:
 
 def method(suite: SuiteReport) -> str:
     """How these numbers were made, in sentences."""
-    methods = {f"{metric.kind.name}s": metric.kind.interval for metric in shown(suite) if metric.kind.interval}
-    intervals = [f"of {kinds} {how}" for kinds, how in sorted(methods.items())]
-    sentences = [f"Intervals ({level.percent(space=text.SPACE)}): {'; '.join(intervals)}."] if intervals else []
-    if any(pairing.measures for pairing in suite.pairings):
+    intervals = method_of(shown(suite))
+    sentences = [intervals] if intervals else []
+    there = {metric.key for metric in shown(suite)}
+    if any(there & pairing.measures.keys() for pairing in suite.pairings):
         sentences.append(
             f"Arms are compared on the episodes for which both have a value: {level.RATE_TEST} test of rates, "
             f"{level.NUMBER_TEST} test of numbers, whose interval is {level.NUMBER_DIFFERENCE_INTERVAL}; p-values "
             f"adjusted by {level.MANY_ARMS} over the arms of one measure. Differences of shares are in points."
         )
     return " ".join(sentences)
+
+
+def method_of(metrics: Sequence[Metric]) -> str:
+    """The methods of their intervals in a sentence, "" if there are none."""
+    methods = {f"{metric.kind.name}s": metric.kind.interval for metric in metrics if metric.kind.interval}
+    intervals = [f"of {kinds} {how}" for kinds, how in sorted(methods.items())]
+    return f"Intervals ({level.percent(space=text.SPACE)}): {'; '.join(intervals)}." if intervals else ""
 
 
 def _cells(metrics: Sequence[Metric], row: Row) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 from mmact_eval.results.metrics import words
+from mmact_eval.results.metrics.metric import Measured
 from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.published.chains import METRICS, STAGES, published_length
 from mmact_eval.results.published.physics import physics_of
 from mmact_eval.results.published.rows import PublishedResult
 from mmact_eval.results.published.table import PublishedRow
 from mmact_eval.results.repeats import Repeated
 from mmact_eval.results.report_data import Report, SuiteReport
-from mmact_eval.results.summary import Row
+from mmact_eval.results.summary import Row, Summary
 from mmact_eval.statistics import level
 
 SPACE, NONE = words.SPACE, words.NONE
@@ -75,6 +77,25 @@ def published(result: PublishedResult | None) -> str:
         return NONE
     rate = percent(result.value / 100.0)
     return f"{rate} ({interval(*result.interval)})" if result.interval else rate
+
+
+def chain_cells(row: PublishedRow) -> list[str]:
+    """1 to 5 in a row, and the average length as printed with the interval that follows from the five."""
+    found = published_length(row.results)
+    shares = [percent(row.results[key].value / 100.0) if key in row.results else NONE for key in METRICS[:-1]]
+    length = NONE if math.isnan(found.value) else f"{found.value:.2f}"
+    return [*shares, length if math.isnan(found.low) else f"{length} ({found.low:.2f}–{found.high:.2f})"]
+
+
+def own_chain_cells(summary: Summary) -> list[str]:
+    """The same of a run."""
+    found = [summary.total.measures.get(key, Measured()) for key in METRICS]
+    length = found[-1]
+    shown = f"{length.value:.2f} ({length.low:.2f}–{length.high:.2f})" if length.n else NONE
+    return [*(percent(one.value) for one in found[:-1]), shown]
+
+
+CHAIN_HEAD = (*(f"{k} in a row" for k in range(1, STAGES + 1)), "average length")
 
 
 def sources(row: PublishedRow) -> str:

@@ -1,4 +1,5 @@
-"""Tidy tables for spreadsheets and scripts: ``report.csv``, ``episodes.csv``, and with several arms ``pairs.csv``.
+"""Tidy tables for spreadsheets and scripts: ``report.csv``, ``episodes.csv``; with several arms ``pairs.csv``; where
+episodes have stages ``stages.csv`` and ``sub_tasks.csv``.
 
 Numbers have full precision; what does not exist (the rate of no episodes, say) is an empty cell.
 
@@ -35,6 +36,7 @@ If another metric is called ``KEY_low``, the end of the interval is called ``KEY
 | error_kind, error | of errors |
 | video | path relative to the run folder |
 | NAME | for every figure of the runs, such as ``env/length`` |
+| stages_solved | where episodes have stages: how many were solved, empty for errors |
 
 ``pairs.csv``: each other arm against the first.
 
@@ -48,6 +50,22 @@ If another metric is called ``KEY_low``, the end of the interval is called ``KEY
 | blocked | why the two must not be compared; the numbers are then left out |
 | KEY_pairs | for every other metric that is compared: episodes for which both arms have a value |
 | KEY_difference, KEY_difference_low, KEY_difference_high, KEY_p_value, KEY_p_holm | as above, of these |
+
+``stages.csv``: one line for each stage that was attempted, errors included.
+
+| column | meaning |
+|---|---|
+| arm, suite, task, init_state, seed, outcome | of the episode |
+| stage, sub_task | its number, from 1, and what was asked |
+| steps, solved | environment steps under it, and 1 if it was solved, else 0 |
+
+``sub_tasks.csv``: one line for each arm and sub-task.
+
+| column | meaning |
+|---|---|
+| arm, suite, sub_task | which |
+| attempted, solved | how often it was asked in completed episodes, and solved |
+| rate, rate_low, rate_high | of these, with its exact interval |
 
 Intervals are at the level of `mmact_eval.statistics.level`, 95 %; metrics and their methods are in docs/statistics.md.
 """
@@ -64,6 +82,7 @@ from typing import Any
 from mmact_eval.reports._files import write_text
 from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.metrics.metric import Difference, Measured, Metric
+from mmact_eval.results.metrics.stages import length
 from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.report_data import ArmRun, Report
 from mmact_eval.results.summary import Row, Summary
@@ -81,6 +100,9 @@ def write(report: Report, out: Path) -> list[Path]:
     ]
     if any(suite.pairings for suite in report.suites):
         files.append(write_text(out, "pairs.csv", _text(list(pairs(report)))))
+    if any(arm.summary.stages > 1 for arm in report.runs):
+        files.append(write_text(out, "stages.csv", _text(list(stages(report)))))
+        files.append(write_text(out, "sub_tasks.csv", _text(list(sub_tasks(report)))))
     return files
 
 
@@ -138,6 +160,7 @@ def _measures(metrics: Sequence[Metric], row: Row, whole: Summary | None) -> dic
 def episodes(report: Report) -> Iterator[dict[str, Any]]:
     """The lines of ``episodes.csv``."""
     figures = sorted({name for arm in report.runs for result in arm.run.results for name in result.figures})
+    staged = any(arm.summary.stages > 1 for arm in report.runs)
     for arm in report.runs:
         for result in arm.run.results:
             episode = result.episode
@@ -160,6 +183,43 @@ def episodes(report: Report) -> Iterator[dict[str, Any]]:
                 "error": result.error,
                 "video": result.artifacts.get("video", ""),
                 **{name: result.figures.get(name) for name in figures},
+                **({"stages_solved": length(result) if arm.summary.stages > 1 else None} if staged else {}),
+            }
+
+
+def stages(report: Report) -> Iterator[dict[str, Any]]:
+    """The lines of ``stages.csv``."""
+    for arm in report.runs:
+        for result in arm.run.results:
+            for number, stage in enumerate(result.stages):
+                yield {
+                    "arm": arm.arm,
+                    "suite": result.episode.suite,
+                    "task": result.episode.task,
+                    "init_state": result.episode.init_state,
+                    "seed": result.episode.seed,
+                    "outcome": result.outcome,
+                    "stage": number + 1,
+                    "sub_task": stage.task,
+                    "steps": stage.steps,
+                    "solved": int(stage.success),
+                }
+
+
+def sub_tasks(report: Report) -> Iterator[dict[str, Any]]:
+    """The lines of ``sub_tasks.csv``."""
+    for arm in report.runs:
+        for of in arm.summary.sub_tasks:
+            rate = of.measured
+            yield {
+                "arm": arm.arm,
+                "suite": arm.run.suite,
+                "sub_task": of.name,
+                "attempted": of.attempted,
+                "solved": of.solved,
+                "rate": rate.value,
+                "rate_low": rate.low,
+                "rate_high": rate.high,
             }
 
 

@@ -1,9 +1,10 @@
 """``eval_info.json`` as `lerobot-eval` writes it, for tools that read that; with several arms a file for each.
 
 Its format has no errors: episodes that ended in one are left out, and `n_episodes` counts the others. A success has
-the reward 1, anything else 0. Videos are paths relative to the run folder. ``notes``, which `lerobot-eval` does not
-write, is there if one must know something before reading the numbers. Other metrics of the runs (figures of episodes,
-say) are there by their keys: the value of each episode, null where it has none, and ``avg_KEY`` for what they come to.
+the reward 1, anything else 0; where episodes have stages, each that is solved has the reward 1. Videos are paths
+relative to the run folder. ``notes``, which `lerobot-eval` does not write, is there if one must know something before
+reading the numbers. Other metrics of the runs (figures of episodes, say) are there by their keys: the value of each
+episode, null where it has none, and ``avg_KEY`` for what they come to.
 """
 
 from __future__ import annotations
@@ -66,10 +67,9 @@ def record(runs: Sequence[ArmRun]) -> dict[str, Any]:
 
 
 def _metrics(results: Sequence[EpisodeResult], metrics: Sequence[Metric]) -> dict[str, Any]:
-    rewards = [float(result.outcome == "success") for result in results]
     return {
-        "sum_rewards": rewards,
-        "max_rewards": list(rewards),
+        "sum_rewards": [_reward(result) for result in results],
+        "max_rewards": [min(1.0, _reward(result)) for result in results],
         "successes": [result.outcome == "success" for result in results],
         "video_paths": _videos(results),
         **{metric.key: [metric.value(result) for result in results] for metric in metrics},
@@ -78,14 +78,20 @@ def _metrics(results: Sequence[EpisodeResult], metrics: Sequence[Metric]) -> dic
 
 def _means(results: Sequence[EpisodeResult], metrics: Sequence[Metric]) -> dict[str, Any]:
     rate = sum(result.outcome == "success" for result in results) / len(results) if results else math.nan
+    rewards = [_reward(result) for result in results]
     return {
-        "avg_sum_reward": rate,
-        "avg_max_reward": rate,
+        "avg_sum_reward": sum(rewards) / len(rewards) if rewards else math.nan,
+        "avg_max_reward": sum(min(1.0, reward) for reward in rewards) / len(rewards) if rewards else math.nan,
         "pc_success": 100.0 * rate,
         "n_episodes": len(results),
         "video_paths": _videos(results),
         **{f"avg_{metric.key}": found.value for metric, found in _measured(metrics, results)},
     }
+
+
+def _reward(result: EpisodeResult) -> float:
+    """All of an episode's: 1 for a success, or for each stage that was solved."""
+    return float(result.stages_solved if result.stages else result.outcome == "success")
 
 
 def _measured(metrics: Sequence[Metric], results: Sequence[EpisodeResult]) -> Iterator[tuple[Metric, Measured]]:

@@ -6,6 +6,7 @@ Numbers that do not exist (the rate of no episodes, say) are null.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from mmact_eval.reports._files import write_text
 from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.published.chains import METRICS, published_length
+from mmact_eval.results.published.table import PublishedRow
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import without_nan
 from mmact_eval.statistics import level
@@ -68,6 +71,8 @@ def record(report: Report) -> dict[str, Any]:
             for row in (published.rows if published else ())
         ],
     }
+    if published is not None and published.chains:
+        data["published_chains"] = {chains.suite: [_chain(row) for row in chains.rows] for chains in published.chains}
     if report.repeats is not None:
         data["repeats"] = asdict(report.repeats)
     plain: dict[str, Any] = without_nan(data)
@@ -84,6 +89,23 @@ def _metric(metric: Metric) -> dict[str, Any]:
         "interval": metric.kind.interval,
         "test": metric.kind.test if metric.compared else "",
         "figures": list(metric.figures),
+    }
+
+
+def _chain(row: PublishedRow) -> dict[str, Any]:
+    """A model as measured in one way on chains."""
+    length = published_length(row.results)
+    return {
+        "model": row.model,
+        "kind": row.kind,
+        "source": row.source,
+        "protocol": row.protocol,
+        "differences": list(row.differences),
+        "not_stated": list(row.not_stated),
+        "in_a_row": [row.results[key].value if key in row.results else None for key in METRICS[:-1]],
+        "average_length": length.value,
+        "interval": None if math.isnan(length.low) else [length.low, length.high],
+        "chains": next(iter(row.results.values())).episodes,
     }
 
 
@@ -118,7 +140,20 @@ def _arm(arm: ArmRun) -> dict[str, Any]:
         "provenance": summary["provenance"],
         "versions": summary["versions"],
         "episodes": [result.to_json() for result in arm.run.results],
+        **_stages(arm),
     }
+
+
+def _stages(arm: ArmRun) -> dict[str, Any]:
+    """How many there are and what they come to by sub-task; nothing where episodes have one instruction."""
+    if arm.summary.stages < 2:
+        return {}
+    sub_tasks = [
+        {"sub_task": of.name, "attempted": of.attempted, "solved": of.solved, "rate": rate.value,
+         "interval": [rate.low, rate.high]}
+        for of in arm.summary.sub_tasks for rate in [of.measured]
+    ]  # fmt: skip
+    return {"stages": arm.summary.stages, "sub_tasks": sub_tasks}
 
 
 def _pairing(pairing: Pairing) -> dict[str, Any]:

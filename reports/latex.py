@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmact_eval.reports import _measures as measures
+from mmact_eval.reports import _stages as stages
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
-from mmact_eval.results.published.table import PublishedTable
+from mmact_eval.results.metrics.metric import Measured, Metric
+from mmact_eval.results.published.chains import METRICS, published_length
+from mmact_eval.results.published.table import PublishedChains, PublishedTable
 from mmact_eval.results.report_data import Report, SuiteReport
 from mmact_eval.results.summary import Row
 from mmact_eval.statistics import level
@@ -38,6 +42,7 @@ def render(report: Report) -> str:
     for suite in report.suites:
         blocks += _tasks(suite)
         blocks += _pairings(suite)
+        blocks += _stages(suite, report)
         blocks += _measures(suite)
     return "\n\n".join(blocks) + "\n"
 
@@ -63,13 +68,14 @@ def _overview(report: Report) -> Iterator[str]:
             average = report.averages.get(arm)
             cells.append(f"{100 * average.rate:.1f}" if average else "--")
         lines.append(cells)
-    if report.published:
+    beside = bool(report.published and report.published.rows)
+    if report.published and beside:
         lines += [None, *_published(report, report.published, mean)]
     intervals = escape(level.interval_name(space=text.SPACE))
     caption = f"Success rates in percent with exact {intervals}s. {escape(' '.join(report.not_real))}"
     if any(suite.best for suite in report.suites):
         caption += " Bold: arms that cannot be told from the best."
-    if report.published:
+    if report.published and beside:
         caption += r" Below the rule: published; $^\dagger$ the protocol differs, or is not stated in full."
         caption += f" {escape(report.published.note)}" if report.published.note else ""
     notes = [*report.warnings, *(note for suite in report.suites for note in suite.notes)]
@@ -80,7 +86,11 @@ def _overview(report: Report) -> Iterator[str]:
 def _rate(row: Row) -> str:
     if not row.completed:
         return "--"
-    return rf"{100 * row.rate:.1f} {{\scriptsize [{100 * row.low:.1f}, {100 * row.high:.1f}]}}"
+    return _with_ends(f"{100 * row.rate:.1f}", f"{100 * row.low:.1f}", f"{100 * row.high:.1f}")
+
+
+def _with_ends(value: str, low: str, high: str) -> str:
+    return rf"{value} {{\scriptsize [{low}, {high}]}}"
 
 
 def _published(report: Report, published: PublishedTable, mean: bool) -> Iterator[list[str]]:
@@ -123,6 +133,52 @@ def _pairings(suite: SuiteReport) -> Iterator[str]:
         yield _table(
             head, lines, f"{caption} {level.RATE_TEST[0].upper()}{level.RATE_TEST[1:]} test.", f"{suite.suite}-pairs"
         )
+
+
+def _stages(suite: SuiteReport, report: Report) -> Iterator[str]:
+    """1 to K in a row with the average length, published models below a rule; and sub-tasks."""
+    metrics = stages.shown(suite)
+    if not metrics:
+        return
+    lines: list[list[str] | None] = []
+    for arm in suite.arms:
+        measured = (arm.summary.total.measures.get(metric.key, Measured()) for metric in metrics)
+        lines.append([escape(arm.arm), *map(_in_a_row, metrics, measured)])
+    caption = escape(f"{suite.title}: percent of chains with so many in a row. {stages.method(suite)}")
+    for chains in report.published.chains if report.published else ():
+        if chains.suite == suite.suite and len(metrics) == len(text.CHAIN_HEAD):
+            lines += [None, *_published_chains(chains)]
+            caption += r" Below the rule: published; $^\dagger$ the protocol differs, or is not stated in full."
+    head = ["", *(escape(metric.label.removesuffix(" in a row")) for metric in metrics)]
+    yield _table(head, lines, caption, f"{suite.suite}-in-a-row")
+    compared = stages.compared(suite)
+    if compared:
+        lines = [list(map(escape, line)) for line in compared.lines]
+        caption = escape(f"{suite.title}: average lengths on the same episodes. {stages.COMPARED}")
+        yield _table(list(map(escape, compared.head)), lines, caption, f"{suite.suite}-lengths")
+    sub_tasks = stages.sub_tasks(suite)
+    if sub_tasks:
+        lines = [[escape(name.replace("_", " ")), *map(escape, cells)] for name, *cells in sub_tasks.lines]
+        caption = escape(f"{suite.title}: {stages.SUB_TASKS.lower()}. {stages.SUB_TASKS_METHOD}")
+        yield _table(list(map(escape, sub_tasks.head)), lines, caption, f"{suite.suite}-sub-tasks")
+
+
+def _published_chains(chains: PublishedChains) -> Iterator[list[str]]:
+    for row in chains.rows:
+        dagger = "" if row.compatibility == "compatible" else r"$^\dagger$"
+        shares = [row.results[key].value if key in row.results else None for key in METRICS[:-1]]
+        length = published_length(row.results)
+        ends = (f"{length.value:.2f}", f"{length.low:.2f}", f"{length.high:.2f}")
+        shown = "--" if math.isnan(length.value) else ends[0] if math.isnan(length.low) else _with_ends(*ends)
+        yield [escape(row.model) + dagger, *("--" if share is None else f"{share:.1f}" for share in shares), shown]
+
+
+def _in_a_row(metric: Metric, found: Measured) -> str:
+    """``88.0 [80.0, 93.6]``, in percent, or an average length likewise."""
+    if not found.n:
+        return "--"
+    scale, digits = (100.0, 1) if metric.kind.share else (1.0, metric.digits or 2)
+    return _with_ends(*(f"{scale * number:.{digits}f}" for number in (found.value, found.low, found.high)))
 
 
 def _measures(suite: SuiteReport) -> Iterator[str]:

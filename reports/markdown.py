@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmact_eval.reports import _measures as measures
+from mmact_eval.reports import _stages as stages
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.reports._markdown_table import bold, cell, pairs, table
 from mmact_eval.results.published.physics import NOT_STATED
 from mmact_eval.results.published.rows import KINDS
-from mmact_eval.results.published.table import PublishedTable
+from mmact_eval.results.published.table import PublishedChains, PublishedTable
 from mmact_eval.results.repeats import Repeats
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import Row, Summary
@@ -52,7 +53,10 @@ def _blocks(report: Report) -> Iterator[str]:
     )
     if report.published is not None:
         yield "## Published numbers"
-        yield _published(report, report.published)
+        if report.published.rows:
+            yield _published(report, report.published)
+        for chains in report.published.chains:
+            yield _published_chains(report, chains)
     yield from _errors(report)
     for suite in report.suites:
         name = f": {cell(suite.title)}" if len(report.suites) > 1 else ""
@@ -124,6 +128,8 @@ def _suite(suite: SuiteReport, heading: str) -> Iterator[str]:
         yield f"Against {cell(suite.pairings[0].first)}, on the episodes that both completed:"
         yield _pairings(suite)
         yield " ".join(filter(None, [cell(text.best_sentence(suite)), text.detectable_sentence(suite.pairings[0])]))
+    if stages.shown(suite):
+        yield from _stages(suite, "###" if heading else "##")
     if measures.shown(suite):
         yield f"{'###' if heading else '##'} {measures.TITLE}"
         yield _plain_table(measures.by_task(suite))
@@ -132,6 +138,21 @@ def _suite(suite: SuiteReport, heading: str) -> Iterator[str]:
             yield f"Against {cell(suite.pairings[0].first)}:"
             yield _plain_table(compared)
         yield cell(measures.method(suite))
+
+
+def _stages(suite: SuiteReport, marks: str) -> Iterator[str]:
+    """Where episodes have stages: how many in a row, and each of what was asked."""
+    yield f"{marks} {stages.TITLE}"
+    yield _plain_table(stages.in_a_row(suite))
+    compared = stages.compared(suite)
+    if compared:
+        yield f"Against {cell(suite.pairings[0].first)}:"
+        yield _plain_table(compared)
+    sub_tasks = stages.sub_tasks(suite)
+    if sub_tasks:
+        yield f"{marks} {stages.SUB_TASKS}"
+        yield _plain_table(sub_tasks)
+    yield cell(stages.method(suite))
 
 
 def _plain_table(plain: measures.Table) -> str:
@@ -228,6 +249,18 @@ def _published(report: Report, published: PublishedTable) -> str:
     sources = dict.fromkeys(f"{row.model}: {text.sources(row)}" for row in published.rows)
     warned = f"> {cell(published.note)}\n\n" if published.note else ""
     return warned + table(head, lines) + "\n\nSources. " + " · ".join(cell(source) for source in sources)
+
+
+def _published_chains(report: Report, chains: PublishedChains) -> str:
+    """Runs of a suite of chains first, then what others report, the longest average first."""
+    (suite,) = (suite for suite in report.suites if suite.suite == chains.suite)
+    head = [f"{cell(suite.title)}: model", *text.CHAIN_HEAD, "measured", "protocol against this run"]
+    lines = [bold([cell(arm.arm), *text.own_chain_cells(arm.summary), "here", ""], len(head) - 2) for arm in suite.arms]
+    lines += [
+        [cell(row.model), *text.chain_cells(row), KINDS[row.kind], cell(row.compatibility)] for row in chains.rows
+    ]
+    sources = dict.fromkeys(f"{row.model}: {row.source}" for row in chains.rows)
+    return table(head, lines) + "\n\nSources. " + " · ".join(cell(source) for source in sources)
 
 
 def _errors(report: Report) -> Iterator[str]:

@@ -102,10 +102,12 @@ class Results:
         return pd.DataFrame(rows)
 
     def episodes_table(self) -> pd.DataFrame:
-        """A row for each episode: task, init_state, seed, outcome, steps, queries, hashes, seconds, error, figures."""
+        """A row for each episode: task, init_state, seed, outcome, steps, queries, hashes, seconds, error, figures; and
+        ``stages_solved`` where episodes have stages."""
         import pandas as pd
 
-        columns = ("outcome", "steps", "queries", "scene_hash", "final_hash", "seconds", "error_kind", "error")
+        columns = ["outcome", "steps", "queries", "scene_hash", "final_hash", "seconds", "error_kind", "error"]
+        columns += ["stages_solved"] if self.summary.stages > 1 else []
         return pd.DataFrame(
             [
                 {
@@ -117,6 +119,18 @@ class Results:
                 }
                 for result in self.episodes
             ]
+        )
+
+    def sub_tasks_table(self) -> pd.DataFrame:
+        """Where episodes have stages: a row for each sub-task, with how often it was asked in completed episodes, how
+        often it was solved, and its rate with the exact interval: sub_task, attempted, solved, rate, rate_low,
+        rate_high."""
+        import pandas as pd
+
+        rows = [(of.name, of.attempted, of.solved, of.measured) for of in self.summary.sub_tasks]
+        return pd.DataFrame(
+            [(name, attempted, solved, rate.value, rate.low, rate.high) for name, attempted, solved, rate in rows],
+            columns=["sub_task", "attempted", "solved", "rate", "rate_low", "rate_high"],
         )
 
     def compare(

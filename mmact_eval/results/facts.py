@@ -27,7 +27,10 @@ _PROTOCOL_LABELS = {
     "rotation": "Image rotation",
     "episode_timeout": "Episode time limit",
     "disturbance": "Disturbance",
+    "stages": "Stages an episode",
+    "stage_steps": "Max steps a stage",
 }
+_ONE_STAGE = ("stages", 1)  # is not worth a line
 _UNITS = {"rotation": "°", "episode_timeout": " s", "resolution": " px"}
 
 
@@ -103,7 +106,7 @@ class RunFacts:
             "Seed": made_with.seed if manifest.seed is None else manifest.seed,
         }
         for key, label in _PROTOCOL_LABELS.items():
-            if manifest.settings.get(key) is not None:
+            if manifest.settings.get(key) is not None and (key, manifest.settings[key]) != _ONE_STAGE:
                 facts[label] = _text(manifest.settings[key]) + _UNITS.get(key, "")
         machines = [session.machine for session in self._sessions]
         facts |= {

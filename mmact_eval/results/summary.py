@@ -16,6 +16,7 @@ from mmact_eval.results.action_facts import action_warnings, executed_a_query
 from mmact_eval.results.metrics.built_in import STANDARD
 from mmact_eval.results.metrics.collecting import Measures, measured, metrics_of
 from mmact_eval.results.metrics.metric import Metric
+from mmact_eval.results.metrics.stages import SubTask, stage_metrics, sub_tasks
 from mmact_eval.results.plan_scores import PlanScores, plan_scores
 from mmact_eval.results.trained_on import seen_in_training, training_metrics
 from mmact_eval.runs.files.session import Session
@@ -132,6 +133,8 @@ class Summary:
         confidence: of the intervals.
         plans: how good what the policy said beside its actions was; None if it said nothing that can be scored.
         metrics: what the rows have, in the order in which it is shown.
+        stages: instructions that an episode gives one after another.
+        sub_tasks: what these were, over the times they were asked; empty where an episode has one instruction.
     """
 
     title: str
@@ -150,6 +153,8 @@ class Summary:
     confidence: float = CONFIDENCE
     plans: PlanScores | None = None
     metrics: tuple[Metric, ...] = STANDARD
+    stages: int = 1
+    sub_tasks: tuple[SubTask, ...] = ()
 
     @property
     def further(self) -> tuple[Metric, ...]:
@@ -159,6 +164,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data; NaN becomes null."""
         record = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "metrics"}
+        record["sub_tasks"] = [asdict(of) for of in self.sub_tasks]
         record["rows"], record["total"] = [row.to_json() for row in self.rows], self.total.to_json()
         record["plans"] = asdict(self.plans) if self.plans else None
         record["errors"] = [result.to_json() for result in self.errors]
@@ -184,7 +190,9 @@ def summarize(results: Iterable[EpisodeResult], manifest: Manifest, sessions: Se
     by_task: dict[str, list[EpisodeResult]] = {task: [] for task in facts.tasks}
     for result in ordered:
         by_task.setdefault(result.episode.task, []).append(result)
-    metrics = metrics_of(ordered, training_metrics(manifest.made_with.trained_on, ordered))
+    stages = manifest.made_with.stages
+    particular = (*stage_metrics(stages), *training_metrics(manifest.made_with.trained_on, ordered))
+    metrics = metrics_of(ordered, particular)
     of_tasks, of_all = measured(metrics, by_task)
     rows = tuple(_row(suite, task, facts.asked(task), group, of_tasks[task]) for task, group in by_task.items())
     total = _row(suite, "", facts.asked(""), ordered, of_all)
@@ -218,6 +226,8 @@ def summarize(results: Iterable[EpisodeResult], manifest: Manifest, sessions: Se
         versions=facts.versions(),
         plans=plan_scores(ordered),
         metrics=metrics,
+        stages=stages,
+        sub_tasks=sub_tasks(ordered) if stages > 1 else (),
     )
 
 

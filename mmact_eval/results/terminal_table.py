@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from mmact_eval.results.comparable import allowing
 from mmact_eval.results.metrics import words
 from mmact_eval.results.metrics.metric import Metric
+from mmact_eval.results.pairing import Pairing
 from mmact_eval.results.report_data import SuiteReport
 from mmact_eval.results.summary import Row, Summary
 from mmact_eval.statistics.level import RATE_TEST, interval_name
@@ -17,7 +18,7 @@ _TASK_WIDTH = 64
 
 def text_table(summary: Summary, arm: str = "") -> str:
     """Per task and in total: successes, rate with its exact interval, errors apart, steps, latency, headlines; and
-    below the table what else was measured, in total.
+    below the table what else was measured, in total. Where episodes have stages, 1 to K in a row and each sub-task.
 
     Args:
         summary: a run, counted.
@@ -28,21 +29,14 @@ def text_table(summary: Summary, arm: str = "") -> str:
                              "latency p50/p95", *(metric.label for metric in beside))  # fmt: skip
     lines = [_cells(row) + _measures(beside, row) for row in summary.rows]
     total = _cells(summary.total, "total") + _measures(beside, summary.total)
-    widths = [max(len(line[i]) for line in [head, *lines, total]) for i in range(len(head))]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-
-    def joined(cells: tuple[str, ...]) -> str:
-        first, *rest = (
-            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join([first, *rest])
-
+    shown, *of_tasks, pooled = _aligned([head, *lines, total])
+    rule = "─" * len(shown)
     title = f"{summary.title}: {arm or summary.policy}"
     notes = [f"Not the real thing: {text}" for text in summary.not_real] + [
         f"Note: {text}" for text in summary.warnings
     ]
-    said = [*(summary.plans.sentences if summary.plans else ()), *_others(summary)]
-    return "\n".join(["", title, *notes, rule, joined(head), rule, *map(joined, lines), rule, joined(total), *said, ""])
+    said = [*(summary.plans.sentences if summary.plans else ()), *_others(summary), *_stages(summary)]
+    return "\n".join(["", title, *notes, rule, shown, rule, *of_tasks, rule, pooled, *said, ""])
 
 
 def text_pairings(suite: SuiteReport) -> str:
@@ -61,10 +55,56 @@ def text_pairings(suite: SuiteReport) -> str:
             said = (
                 f"{100 * pairing.counts.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
                 f"p = {pairing.p_holm:.2g}; {pairing.counts.only_b} gained, {pairing.counts.only_a} lost "
-                f"of {pairing.counts.n} pairs"
+                f"of {pairing.counts.n} pairs{_longer(suite, pairing)}"
             )
         lines.append(f"  {pairing.second.ljust(width)}  {said}")
     return "\n".join([*lines, ""])
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    """The first column to the left, the others to the right."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
+
+
+def _stages(summary: Summary) -> Iterator[str]:
+    """1 to K in a row, and each sub-task over the times it was asked; nothing where episodes have one instruction."""
+    rates = [(metric, summary.total.measures[metric.key]) for metric in summary.further if metric.apart]
+    rates = [(metric, found) for metric, found in rates if not metric.headline]
+    if not rates or not summary.total.completed:
+        return
+    yield ""
+    yield from _aligned(
+        [
+            ("in a row", *(str(k + 1) for k in range(len(rates)))),
+            ("rate", *(_spaced(words.number(metric, found.value)) for metric, found in rates)),
+            (
+                interval_name(summary.confidence),
+                *(_spaced(words.interval(metric, found.low, found.high)) for metric, found in rates),
+            ),
+        ]
+    )
+    yield ""
+    lines = [("sub-task, where it was asked", "solved", "rate", interval_name(summary.confidence))]
+    for of in summary.sub_tasks:
+        rate = of.measured
+        shown = (f"{100 * rate.value:.1f} %", f"{100 * rate.low:.1f}–{100 * rate.high:.1f} %")
+        lines.append((short_task(of.name), f"{of.solved}/{of.attempted}", *shown))
+    yield from _aligned(lines)
+
+
+def _longer(suite: SuiteReport, pairing: Pairing) -> str:
+    """``; average length +0.12 (−0.05 to +0.29), p = 0.15`` where episodes have stages, else ""."""
+    said = ""
+    for metric in suite.further:
+        found = pairing.measures.get(metric.key)
+        if metric.apart and found is not None:
+            interval = words.difference_interval(metric, found)
+            said += f"; {metric.label} {words.difference(metric, found)} ({interval}), p = {found.p_holm:.2g}"
+    return said
 
 
 def _cells(row: Row, name: str | None = None) -> tuple[str, ...]:
@@ -84,7 +124,7 @@ def _others(summary: Summary) -> Iterator[str]:
     """``length: 3.20 (2.91–3.49), mean of 40 episodes`` for what has no column."""
     for metric in summary.further:
         found = summary.total.measures[metric.key]
-        if found.n and not metric.headline:
+        if found.n and not metric.headline and not metric.apart:
             of = f"{metric.kind.name} of {found.n} episode{'' if found.n == 1 else 's'}"
             yield _spaced(f"{metric.label}: {words.with_interval(metric, found)}, {of}")
 

@@ -45,6 +45,16 @@ class MadeWith:
         return _whole(self.protocol.get("replan"))
 
     @property
+    def stages(self) -> int:
+        """Instructions that an episode gives one after another; 1 where the suite knows no stages."""
+        return _whole(self.protocol.get("stages")) or 1
+
+    @property
+    def stage_steps(self) -> int | None:
+        """Environment steps that the policy had for each of them, None if only `max_steps` bounds them."""
+        return _whole(self.protocol.get("stage_steps"))
+
+    @property
     def policy(self) -> Mapping[str, Any]:
         """Everything about the policy."""
         return self._part("policy")

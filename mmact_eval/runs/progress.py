@@ -76,21 +76,28 @@ class ArmProgress:
         self._successes = sum(result.outcome == "success" for result in done)
         self._completed = sum(result.outcome != "error" for result in done)
         self._errors = 0
+        self._staged = any(result.stages for result in done)
+        self._solved = sum(result.stages_solved for result in done if result.outcome != "error")
 
     @property
     def told(self) -> str:
-        """The success rate so far in words; of one run among several only the rate."""
+        """The success rate so far in words, and the average length where episodes have stages; of one run among
+        several only these."""
         rate = f"{100 * self._successes / self._completed:.1f} %" if self._completed else "–"
+        length = f", length {self._solved / self._completed:.2f}" if self._staged and self._completed else ""
         errors = f", {self._errors} errors" if self._errors else ""
         if self._name:
-            return f"{self._name} {rate}" + (f" ({errors[2:]})" if errors else "")
-        return f"success {rate} ({self._successes}/{self._completed}{errors})"
+            more = f"{length}{errors}"
+            return f"{self._name} {rate}" + (f" ({more[2:]})" if more else "")
+        return f"success {rate} ({self._successes}/{self._completed}{errors}){length}"
 
     def update(self, result: EpisodeResult) -> None:
         """One more episode is over."""
         self._successes += result.outcome == "success"
         self._completed += result.outcome != "error"
         self._errors += result.outcome == "error"
+        self._staged |= bool(result.stages)
+        self._solved += result.stages_solved if result.outcome != "error" else 0
         self._whole.advance()
 
     def say(self, text: str) -> None:

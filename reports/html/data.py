@@ -81,6 +81,7 @@ def _suite(suite: SuiteReport, media: Media) -> dict[str, Any]:
     tasks: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
     wanted: list[tuple[int, str, ArmRun, EpisodeResult]] = []
+    staged: list[tuple[str, EpisodeResult]] = []
     for number, (task, of_task) in enumerate(by_task.items()):
         found = [[of.get(episode) for episode in of_task] for of in results]
         outcomes = ["".join(MISSING if r is None else LETTERS[r.outcome] for r in row) for row in found]
@@ -99,6 +100,8 @@ def _suite(suite: SuiteReport, media: Media) -> dict[str, Any]:
                 key = f"{index}.{number}.{column}"
                 if result.error:
                     details[key] = {"error": f"{result.error_kind}: {result.error}"[:500]}
+                if result.stages:
+                    staged.append((key, result))
                 if result.artifacts:
                     flipped = (
                         not blocked
@@ -108,6 +111,9 @@ def _suite(suite: SuiteReport, media: Media) -> dict[str, Any]:
     # Flips and failures come first: they are what one wants to see, and the room in the page may not do for all.
     for _, key, arm, result in sorted(wanted, key=lambda entry: entry[0]):
         details.setdefault(key, {}).update(_artifacts(arm, result, media))
+    for key, result in staged:
+        of = details.setdefault(key, {})
+        of["plan"] = sorted([*_stages(result), *of.get("plan", ())], key=lambda said: said["step"] or 0)
     return {
         "suite": suite.suite,
         "title": suite.title,
@@ -167,6 +173,15 @@ def _plan(file: Path, folder: Path, media: Media) -> Iterator[dict[str, Any]]:
         image = _inside(folder, str(entry["image"])) if entry.get("image") else None
         added = media.add(image) if image else None
         yield {**said, "image": added} if added else said
+
+
+def _stages(result: EpisodeResult) -> Iterator[dict[str, Any]]:
+    """Lines as of a plan, for each stage where it began: what was asked and what became of it."""
+    begun = 0
+    for number, stage in enumerate(result.stages):
+        became = "solved after" if stage.success else "not solved in"
+        yield {"step": begun, "text": f"{number + 1}. {stage.task.replace('_', ' ')}: {became} {stage.steps} steps"}
+        begun += stage.steps
 
 
 def _score(entry: Mapping[str, Any]) -> str:

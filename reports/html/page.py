@@ -16,6 +16,7 @@ from typing import Any
 
 from mmact_eval import __version__
 from mmact_eval.reports import _measures as measures
+from mmact_eval.reports import _stages as stages
 from mmact_eval.reports import _text as text
 from mmact_eval.reports._files import write_text
 from mmact_eval.reports.html.charts import charts
@@ -90,6 +91,7 @@ def _section(suite: SuiteReport, number: int, report: Report) -> dict[str, Any]:
         "rows": [_arm_row(suite, arm) for arm in suite.arms],
         "tasks": _tasks(suite),
         "charts": charts(suite),
+        "stages": _stages(suite),
         "measures": _measures(suite),
         "best": text.best_sentence(suite),
         "detectable": text.detectable_sentence(suite.pairings[0]) if suite.pairings else "",
@@ -135,6 +137,25 @@ def _measures(suite: SuiteReport) -> dict[str, Any] | None:
         "tasks": measures.by_task(suite) if len(suite.tasks) > 1 else None,
         "differences": measures.differences(suite),
         "method": measures.method(suite),
+    }
+
+
+def _stages(suite: SuiteReport) -> dict[str, Any] | None:
+    """Bars and tables of how many in a row and of sub-tasks; None where episodes have one instruction."""
+    found = stages.shown(suite)
+    if not found:
+        return None
+    totals = [arm.summary.total.measures for arm in suite.arms]
+    sub_tasks = [{of.name: of for of in arm.summary.sub_tasks} for arm in suite.arms]
+    return {
+        "bars": [(m.label, [of.get(m.key) for of in totals]) for m in found if not m.headline],
+        "table": stages.by_measure(suite),
+        "compared": stages.compared(suite),
+        "sub_tasks": [
+            (name.replace("_", " "), [of.get(name) for of in sub_tasks])
+            for name in sorted({name for of in sub_tasks for name in of})
+        ],
+        "method": stages.method(suite),
     }
 
 

@@ -1,4 +1,4 @@
-"""The kinds of metrics: rate, share, mean, percentile, sum. One method for each interval and each comparison."""
+"""The kinds of metrics: rate, share, mean, average length, percentile, sum. Each has one interval, one comparison."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from mmact_eval.results.metrics.metric import Difference, Measured, Value
 from mmact_eval.statistics import level
+from mmact_eval.statistics.lengths import average_length, length_counts
 from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.means import mean_interval, share_interval
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.paired_numbers import paired_difference
+from mmact_eval.statistics.paired_whole import paired_whole_difference
 from mmact_eval.statistics.rates import clopper_pearson, mean, percentile
 
 
@@ -73,6 +75,35 @@ class Share(Mean):
     def measure(self, values: Sequence[Value], confidence: float = CONFIDENCE) -> Measured:
         """The share with an interval that knows that things of one episode are alike."""
         return Measured(*share_interval(*_weighted(values), confidence), len(values))
+
+
+@dataclass(frozen=True)
+class Length:
+    """The average length of chains. Values: how many tasks of a chain were solved in a row.
+
+    Attributes:
+        most: of a whole chain.
+    """
+
+    most: int
+    name = "average length"
+    share = False
+    interval = level.LENGTH_INTERVAL
+    test = level.WHOLE_TEST
+
+    def measure(self, values: Sequence[Value], confidence: float = CONFIDENCE) -> Measured:
+        """The mean with an interval that knows that lengths are 0 to `most`; without chains it is all of that."""
+        lengths = [int(number) for of in values for number in _several(of)]
+        return Measured(*average_length(length_counts(lengths, self.most), confidence), len(lengths))
+
+    def compare(self, pairs: Sequence[tuple[Value, Value]], confidence: float = CONFIDENCE) -> Difference:
+        """The exact sign-flip test of the paired differences, and its interval."""
+        if not pairs:
+            return Difference()
+        first, second = ([int(_several(of[i])[0]) for of in pairs] for i in (0, 1))
+        found = paired_whole_difference([b - a for a, b in zip(first, second, strict=True)], confidence)
+        means = (mean(first), mean(second))
+        return Difference(len(pairs), *means, found.difference, found.low, found.high, found.p_value)
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,7 @@ class Metric:
         headline: whether it stands beside the success rate.
         standard: whether the usual tables have it, at their places.
         compared: whether arms are compared in it.
+        apart: whether reports for people have it in the table of stages and not among other measures.
     """
 
     key: str
@@ -132,3 +133,4 @@ class Metric:
     headline: bool = False
     standard: bool = False
     compared: bool = True
+    apart: bool = False

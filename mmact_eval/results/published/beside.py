@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.results.published import physics as published_physics
+from mmact_eval.results.published.chains import chains_beside
 from mmact_eval.results.published.rows import PublishedResult, load, matches, select
 from mmact_eval.results.published.table import PublishedRow, PublishedTable
 from mmact_eval.specs import Physics
@@ -26,21 +27,24 @@ def table_beside(suites: Sequence[SuiteReport], model: str | None = None) -> Pub
     Raises:
         UsageError: nothing is published for any of them.
     """
-    everything = [result for result in load() if not result.task and result.metric == "success_rate"]
+    known = [result for result in load() if not result.task]
+    chains = chains_beside(suites, known, model)
+    everything = [result for result in known if result.metric == "success_rate"]
     names = [suite.suite for suite in suites if any(result.suite == suite.suite for result in everything)]
-    if not names:
-        select(everything, suites[0].suite)
+    if not names and not chains:
+        select(known, suites[0].suite, model)
     chosen = [result for name in names for result in select(everything, name)]
     rows: dict[tuple[str, str, str, str], dict[str, PublishedResult]] = {}
     for result in chosen:
         if model is None or matches(result.model, model):
             rows.setdefault(result.row, {})[result.suite] = result
-    if not rows:
+    if not rows and not chains:
         raise UsageError(f'no published model matches "{model}".{did_you_mean(model or "", [r.model for r in chosen])}')
     complete = sorted(rows.items(), key=lambda row: (-len(row[1]), -sum(r.value for r in row[1].values()), row[0]))
     shown = tuple(_row(key, found, suites) for key, found in complete)
     ours = [physics for suite in suites for arm in suite.arms if (physics := _ours(arm).physics)]
-    return PublishedTable(tuple(names), shown, published_physics.note(shown, ours))
+    note = published_physics.note(shown, ours) if shown else ""
+    return PublishedTable(tuple(names) if rows else (), shown, note, chains)
 
 
 def _row(

@@ -14,7 +14,7 @@ class PublishedRow:
 
     Attributes:
         model, kind, protocol, source: as in `PublishedResult`.
-        results: suite → the whole suite's result.
+        results: suite → the whole suite's result; of chains metric → result.
         differences: what of the protocol differs, a phrase each.
         not_stated: what of the protocol its source does not tell.
     """
@@ -47,15 +47,30 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
-class PublishedTable:
-    """Published results beside a report: rows by success rate, best first.
+class PublishedChains:
+    """What is published for a suite of chains (CALVIN) beside a report: the longest average first.
 
     Attributes:
-        suites: those of the report for which something is published.
-        rows: at least one.
+        suite: one of the report's.
+        rows: at least one; their `results` are by metric (see `mmact_eval.results.published.chains`).
+    """
+
+    suite: str
+    rows: tuple[PublishedRow, ...]
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """Published results beside a report: rows by success rate, best first; suites of chains have tables of their own.
+
+    Attributes:
+        suites: those of the report for which success rates are published.
+        rows: at least one if there are such suites.
         note: a sentence if the runs' physics is of another family than the rows', else "".
+        chains: for each suite of chains what is published for it.
     """
 
     suites: tuple[str, ...]
     rows: tuple[PublishedRow, ...] = field(default=())
     note: str = ""
+    chains: tuple[PublishedChains, ...] = ()

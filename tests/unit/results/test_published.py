@@ -28,7 +28,7 @@ LIBERO = ("libero-spatial", "libero-object", "libero-goal", "libero-long")
 
 def test_every_result_has_a_source_and_is_there_once() -> None:
     results = load()  # raises for duplicates and missing sources
-    assert len(results) == 1184
+    assert len(results) == 1604
     for result in results:
         assert result.source
         assert 0.0 <= result.value <= (100.0 if result.unit == "percent" else 5.0)
