@@ -88,8 +88,10 @@ class Document:
         return self.with_value(name, value, override)
 
     def with_value(self, name: str, value: Any, shown: str = "") -> Document:
-        """A copy in which ``a.b`` is this value. A map is laid over a map, field by field, as with ``extends``; anything
-        else replaces what was there, and so does an empty map.
+        """A copy in which ``a.b`` is this value.
+
+        A map is laid over a map, field by field, as with ``extends``; anything else replaces what was there, and so
+        does an empty map.
 
         Args:
             name: of the field.

@@ -168,7 +168,7 @@ def test_what_is_wrong_in_a_map_that_was_typed_is_named_with_its_field(tmp_path:
     assert refused(path, "protocol={resolution: 4, max_step: 1}") == [
         '--set protocol={resolution: 4, max_step: 1}: protocol.max_step: unknown field. Did you mean "max_steps"?',
         "--set protocol={resolution: 4, max_step: 1}: protocol.resolution: must be an integer ≥ 16 and ≤ 2048, not 4",
-        "foo.yaml:3: protocol.max_steps: must be an integer ≥ 1, not 0",
+        "foo.yaml:4: protocol.max_steps: must be an integer ≥ 1, not 0",
     ]
 
 
