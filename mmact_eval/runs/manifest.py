@@ -103,6 +103,7 @@ class EnvPart(_Part):
     pictures_differ: Text = ""
     proprioception: list[Text] = []
     disturbable: bool = False
+    stages: int = 1
     physics: dict[str, Any] | None = None
 
 
