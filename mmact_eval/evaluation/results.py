@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from mmact_eval.results.pairing import Pairing
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Results:
     """What a run came to, read from its folder: all that is in it, also of earlier calls.
+
+    Equal to itself alone; whether two runs came to the same is what `compare` tells.
 
     Attributes:
         folders: the run folder, or several that are parts of one run.

@@ -255,8 +255,11 @@ def _scene_remarks(results: Sequence[EpisodeResult]) -> Iterable[str]:
 
 
 def without_nan(value: Any) -> Any:
+    """As JSON has it: None for NaN, ``"inf"`` for infinity, which a policy's arguments may hold."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     return None if isinstance(value, float) and math.isnan(value) else value
