@@ -89,6 +89,7 @@ class ActionPart(_Part):
     low: float | None = None
     high: float | None = None
     hz: float | None = None
+    description: Text = ""
 
 
 class EnvPart(_Part):
