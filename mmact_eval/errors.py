@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mmact_eval.wording import counted
+
 if TYPE_CHECKING:
     from mmact_eval.types import PolicyOutput
 
@@ -44,6 +46,9 @@ class PolicyFailure(MmactEvalError):
     """The policy raised; the message says what."""
 
 
+_HAVE = ("query has", "queries have")
+
+
 class SomeQueriesFailed(PolicyFailure):
     """Some queries of a batch have no answer. The others have: nothing is asked again.
 
@@ -53,7 +58,7 @@ class SomeQueriesFailed(PolicyFailure):
 
     def __init__(self, answers: Sequence[PolicyOutput | PolicyFailure]) -> None:
         failures = [answer for answer in answers if isinstance(answer, PolicyFailure)]
-        super().__init__(f"{len(failures)} of {len(answers)} queries have no answer, the first: {failures[0]}")
+        super().__init__(f"{len(failures)} of {counted(len(answers), *_HAVE)} no answer, the first: {failures[0]}")
         self.answers = answers
 
 

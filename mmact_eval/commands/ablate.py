@@ -15,6 +15,7 @@ from mmact_eval.commands.common.options import (
     stopped_safely,
     written_reports,
 )
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.results.report_data import Report
@@ -116,5 +117,6 @@ def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: lis
     runs = [outcome.run for outcome in outcomes]
     errors = sum(result.outcome == "error" for run in runs if run for result in run.results)
     if errors:
-        click.echo(f"{errors} episodes ended in errors; see the report. The same command tries them again.", err=True)
+        ended = counted(errors, "episode ended in an error", "episodes ended in errors")
+        click.echo(f"{ended}; see the report. The same command tries again.", err=True)
     return 1 if errors or None in runs or any(run.videos_missing for run in runs if run) else 0

@@ -14,6 +14,7 @@ from mmact_eval.commands.common.options import (
     stopped_safely,
     written_reports,
 )
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.evaluation import Results
@@ -54,8 +55,9 @@ def _tell(results: Results) -> int:
     errors = [result for result in outcome.results if result.outcome == "error"]
     if errors:
         click.echo(
-            f"{len(errors)} episodes ended in errors and count neither as success nor as failure; see the report and "
-            f"{outcome.folder}/logs. The same command tries them again.",
+            f"{counted(len(errors), 'episode ended in an error and counts', 'episodes ended in errors and count')} "
+            "neither as success nor as failure; see the report and "
+            f"{outcome.folder}/logs. The same command tries again.",
             err=True,
         )
     return 1 if errors or outcome.videos_missing else 0
@@ -74,4 +76,4 @@ def _show(results: Results, outcome: RunOutcome) -> None:
         click.echo(f"Warning: {warning}.", err=True)
     missing = len(outcome.planned) - len(outcome.results)
     if missing:
-        click.echo(f"{missing} of {len(outcome.planned)} episodes are still to be done.")
+        click.echo(f"{missing} of {counted(len(outcome.planned), 'episode is', 'episodes are')} still to be done.")

@@ -19,6 +19,7 @@ from mmact_eval.results.terminal_table import text_table
 from mmact_eval.results.verdict import Verdict, judge
 from mmact_eval.runs.request import RunOutcome
 from mmact_eval.types import EpisodeResult
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +164,7 @@ class Results:
     def __repr__(self) -> str:
         total, (low, high) = self.summary.total, self.interval
         rate = f"{100 * total.rate:.1f} % ({100 * low:.1f}–{100 * high:.1f} %)" if total.completed else "none completed"
-        errors = f", {total.errors} errors" if total.errors else ""
+        errors = f", {counted(total.errors, 'error')}" if total.errors else ""
         return f"Results({self.summary.suite}, {total.successes} of {total.completed}: {rate}{errors}; {self.folder})"
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ from mmact_eval.runs.reading import Run, read_run
 from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.many import best_arms
 from mmact_eval.statistics.stratified import mean_rate_interval
+from mmact_eval.wording import counted
 
 
 def summarize_folder(folder: Path) -> Summary:
@@ -140,7 +141,7 @@ def _blocked_notes(blocked: Sequence[Pairing]) -> list[str]:
 
 def _missing(pairing: Pairing) -> str:
     parts = [
-        f"{arm} has no result for {count} episodes of {other}"
+        f"{arm} has no result for {counted(count, 'episode')} of {other}"
         for arm, other, count in (
             (pairing.first, pairing.second, pairing.missing_first),
             (pairing.second, pairing.first, pairing.missing_second),

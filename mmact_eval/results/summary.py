@@ -23,6 +23,7 @@ from mmact_eval.runs.manifest import Manifest
 from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.stratified import mean_rate_interval
 from mmact_eval.types import EpisodeResult
+from mmact_eval.wording import counted
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def _warnings(total: Row) -> Iterable[str]:
     if total.asked is not None and total.asked > total.episodes:
         yield f"The run is not finished: {total.asked - total.episodes} of {total.asked} episodes have no result yet."
     if total.errors:
-        were = "1 episode was an error" if total.errors == 1 else f"{total.errors} episodes were errors"
+        were = counted(total.errors, "episode was an error", "episodes were errors")
         yield f"{were}, left out of the rate over completed episodes and counted as not solved in the rate over all."
 
 
@@ -247,7 +248,7 @@ def _scene_remarks(results: Sequence[EpisodeResult]) -> Iterable[str]:
     odd = [result for result in results if result.scene_remarks]
     if odd:
         tasks, first = len({result.episode.task for result in odd}), odd[0]
-        of = "1 task" if tasks == 1 else f"{tasks} tasks"
+        of = counted(tasks, "task")
         yield (
             f"In {len(odd)} of {len(results)} episodes ({of}) the scene was not at rest when the policy saw it first; "
             f"{first.episode.task}, init state {first.episode.init_state}: {', '.join(first.scene_remarks)}."

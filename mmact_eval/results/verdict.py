@@ -9,6 +9,7 @@ from mmact_eval.results.pairing import Pairing
 from mmact_eval.statistics.level import ALPHA, RATE_TEST, interval_name
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.power import pairs_needed
+from mmact_eval.wording import counted
 
 Kind = Literal["better", "equal", "regression", "underpowered", "not comparable"]
 
@@ -57,7 +58,8 @@ def judge(pairing: Pairing, margin: float = MARGIN, alpha: float = ALPHA) -> Ver
     if pairing.blocked:
         return Verdict("not comparable", pairing.blocked)
     if pairing.identical and not pairing.left_out:
-        return Verdict("equal", (f"All {pairing.counts.n} pairs of rollouts ended in the same simulator state.",))
+        pairs = counted(pairing.counts.n, "pair of rollouts", "pairs of rollouts")
+        return Verdict("equal", (f"All {pairs} ended in the same simulator state.",))
     found = [_judge(pairing.counts, margin, alpha, "")]
     if pairing.left_out:
         found.append(_judge(pairing.counts_all, margin, alpha, "With errors counted as not solved: "))
@@ -68,7 +70,8 @@ def judge(pairing: Pairing, margin: float = MARGIN, alpha: float = ALPHA) -> Ver
 def _judge(counts: PairCounts, margin: float, alpha: float, prefix: str) -> Verdict:
     p = mcnemar(counts)
     low, high = difference_interval(counts, 1.0 - alpha)
-    figures = f"{prefix}{counts.only_b} episodes gained, {counts.only_a} lost, of {counts.n}; {RATE_TEST} p = {p:.2g}."
+    gained = counted(counts.only_b, "episode")
+    figures = f"{prefix}{gained} gained, {counts.only_a} lost, of {counts.n}; {RATE_TEST} p = {p:.2g}."
     if p <= alpha:
         kind: Kind = "better" if counts.only_b > counts.only_a else "regression"
         return Verdict(kind, (figures,))

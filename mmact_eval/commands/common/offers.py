@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmact_eval.specs import ActionSpec, EnvSpec
+from mmact_eval.wording import counted
 
 
 def offers_of(spec: EnvSpec) -> Iterator[tuple[str, str, str]]:
@@ -14,7 +15,7 @@ def offers_of(spec: EnvSpec) -> Iterator[tuple[str, str, str]]:
         yield "camera", camera, f"{width} × {height} pixels"
     yield "images", "orientation", spec.image_convention
     for key, state in spec.state.items():
-        yield "state", key, f"{_numbers(state.dim)}: {state.description}"
+        yield "state", key, f"{counted(state.dim, 'number')}: {state.description}"
     if spec.proprioception:
         yield "state", "usual order", ", ".join(spec.proprioception)
     yield from (("action", name, text) for name, text in _action(spec.action))
@@ -28,12 +29,8 @@ def offers_of(spec: EnvSpec) -> Iterator[tuple[str, str, str]]:
         yield "pictures", "", spec.pictures_differ
 
 
-def _numbers(count: int) -> str:
-    return "1 number" if count == 1 else f"{count} numbers"
-
-
 def _action(action: ActionSpec) -> Iterator[tuple[str, str]]:
-    yield "size", f"{_numbers(action.dim)}, {action.low:.4g} to {action.high:.4g}"
+    yield "size", f"{counted(action.dim, 'number')}, {action.low:.4g} to {action.high:.4g}"
     yield "control", action.control
     for name in ("frame", "rotation", "gripper"):
         yield name, getattr(action, name) or "none"
