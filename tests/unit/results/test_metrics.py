@@ -208,6 +208,14 @@ def test_reports_of_runs_without_figures_have_no_further_table(make_run: MakeRun
     assert "length" not in text_table(report.runs[0].summary)
 
 
+def test_the_interval_of_what_cannot_be_negative_begins_at_nothing() -> None:
+    results = [replace(result, seconds=float(i == 0), steps=1 + i) for i, result in enumerate(chains([1, 2, 3]))]
+    measures = summarize(results, {}).total.measures
+    assert measures["seconds_mean"].low == 0.0 < measures["seconds_mean"].value < measures["seconds_mean"].high
+    assert measures["steps_mean"].low == 0.0
+    assert Mean().measure([0.0, 0.0, 1.0]).low < 0.0  # of a number of which nothing is known
+
+
 FORMER = (
     "level arm suite task policy checkpoint seed fingerprint not_real notes episodes_asked episodes completed "
     "successes errors rate rate_low rate_high rate_all rate_task_mean rate_task_mean_low rate_task_mean_high "
