@@ -16,7 +16,7 @@ from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.summary import Summary
 from mmact_eval.results.terminal_table import text_table
-from mmact_eval.results.verdict import Verdict, judge
+from mmact_eval.results.verdict import Verdict, compare_runs
 from mmact_eval.runs.request import RunOutcome
 from mmact_eval.types import EpisodeResult
 from mmact_eval.wording import counted
@@ -143,12 +143,8 @@ class Results:
         allowed = (allow,) if isinstance(allow, str) else tuple(allow)
         folders = [*self.folders, *other.folders]
         names = ["A"] * len(self.folders) + ["B"] * len(other.folders)
-        report = reporting.read_report(folders, names, allowed)
-        if len(report.suites) > 1:
-            first, second = report.suites
-            raise UsageError(f"these are results on two suites: {first.suite} and {second.suite}.")
-        (pairing,) = report.suites[0].pairings
-        return Comparison(pairing, judge(pairing, margin, alpha))
+        compared = compare_runs(folders, names, allowed, margin, alpha)
+        return Comparison(compared.pairing, compared.verdict)
 
     def report(self, *formats: str, out: str | Path | None = None) -> list[Path]:
         """Write reports and return their files.
