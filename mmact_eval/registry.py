@@ -7,6 +7,7 @@ missing is listed with the pip extra that brings them, and never breaks the othe
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import inspect
 import logging
@@ -70,7 +71,8 @@ def names(group: str) -> list[str]:
     return sorted(_points(group))
 
 
-def _points(group: str) -> dict[str, EntryPoint]:
+@functools.cache  # all installed packages are looked through, and every summary asks for metrics
+def _points(group: str) -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 

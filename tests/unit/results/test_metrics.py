@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html as html_module
 import json
 import subprocess
@@ -142,6 +143,22 @@ def test_a_package_brings_a_headline_by_its_entry_point(
     assert total.endswith("3.30 of 5 (1.99–4.61)")
     shown = plain(markdown.render(read_report([run])))
     assert "success: 4 of 10 completed episodes (95 % interval 12.2–73.8 %); average length 3.30 of 5" in shown
+
+
+def test_installed_packages_are_looked_through_once_a_process(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(group: str) -> list[EntryPoint]:
+        asked.append(group)
+        return []
+
+    monkeypatch.setattr(registry, "entry_points", counted)
+    monkeypatch.setattr(registry, "_points", functools.cache(registry._points.__wrapped__))
+    runs = [make_run(name, {"cup": "SSFE"}, policy={"name": name}) for name in ("a", "b", "c")]
+    read_report(runs)
+    assert asked == [registry.METRICS]
 
 
 def test_a_metric_that_cannot_measure_is_left_out_and_said(
