@@ -19,9 +19,18 @@ class MmactEvalError(Exception):
 
 
 class UsageError(MmactEvalError):
-    """What was asked cannot be done: unknown names, wrong values, missing files or packages."""
+    """What was asked cannot be done: unknown names, wrong values, missing files or packages.
+
+    Attributes:
+        problem: what is wrong.
+        remedy: what to do about it, "" where the problem says it all.
+    """
 
     exit_code = 2
+
+    def __init__(self, problem: str = "", remedy: str = "") -> None:
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class IncompatibleError(UsageError):

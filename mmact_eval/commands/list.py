@@ -89,9 +89,7 @@ def _in_short(names: list[str]) -> str:
 def _plugins(group: str, what: str) -> None:
     from mmact_eval import registry
 
-    rows = [
-        (entry.name, entry.problem or "ready", entry.value, entry.distribution) for entry in registry.listing(group)
-    ]
+    rows = [(entry.name, entry.status, entry.value, entry.distribution) for entry in registry.listing(group)]
     _table(rows, (what, "status", "entry point", "package"))
 
 
