@@ -12,6 +12,7 @@ from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.results.arms.joined import joining_notes
 from mmact_eval.results.arms.names import arm_names, refuse_repeated
 from mmact_eval.results.arms.pooling import pooled
+from mmact_eval.results.facts import OfPolicy
 from mmact_eval.results.metrics.comparing import Differences, differences
 from mmact_eval.results.metrics.older_runs import with_figures
 from mmact_eval.results.pairing import Pairing, adjusted, pair
@@ -91,19 +92,19 @@ def _not_real(runs: Sequence[ArmRun]) -> tuple[str, ...]:
     """What is not the real thing in any of the runs; what is said of several policies is said once."""
     said: dict[str, dict[str, None]] = {}
     for arm in runs:
-        subject = f"Policy {arm.summary.policy}"
         for sentence in arm.summary.not_real:
-            of_policy = sentence.startswith(subject)
-            rest = sentence.removeprefix(subject) if of_policy else sentence
-            said.setdefault(rest, {})[arm.summary.policy if of_policy else ""] = None
-    found = []
-    for rest, policies in said.items():
-        names = [name for name in policies if name]
-        if len(names) > 1:
-            found.append(f"Each of the policies {', '.join(names)}{rest}")
-        else:
-            found.append(f"Policy {names[0]}{rest}" if names else rest)
-    return tuple(found)
+            if isinstance(sentence, OfPolicy):
+                said.setdefault(sentence.said, {})[sentence.policy] = None
+            else:
+                said.setdefault(sentence, {})
+    return tuple(_of_each(list(policies), text) for text, policies in said.items())
+
+
+def _of_each(policies: Sequence[str], said: str) -> str:
+    """The same said of several policies, of one, or of something else."""
+    if len(policies) > 1:
+        return f"Each of the policies {', '.join(policies)}{said}"
+    return OfPolicy.of(policies[0], said) if policies else said
 
 
 def _suite_report(arms: Sequence[ArmRun], allow: Sequence[str]) -> SuiteReport:
