@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from mmact_eval.commands.common.options import (
     pick_options,
+    report_formats,
     request_from,
     run_options,
     stopped_safely,
@@ -28,6 +30,7 @@ Examples:
   mmact-eval run --suite libero-object --policy expert --episodes 10 --video all
   mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
+  mmact-eval run --suite libero-goal --policy mmact --format html,csv
 The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
 missing or the run stopped early, 2 something asked for does not exist or does not fit.""",
 )
@@ -36,21 +39,25 @@ missing or the run stopped early, 2 something asked for does not exist or does n
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/SUITE/POLICY-seedN]")
 @click.option("--video", type=click.Choice(["none", "failures", "all"]), default="none", show_default=True,
               help="Which episodes to keep a video of.")  # fmt: skip
-def command(out: Path | None, video: Any, plan_reference: str | None, **given: Any) -> int:
+@click.option("--format", "formats", multiple=True, metavar="NAME", default=("csv", "markdown"), show_default=True,
+              help="Reports to write into the run folder (see `list reports`), several with commas or repeated; none "
+                   "for no report. `mmact-eval report` makes more at any time.")  # fmt: skip
+def command(out: Path | None, video: Any, plan_reference: str | None, formats: tuple[str, ...], **given: Any) -> int:
     """Evaluate a policy on a suite."""
     from mmact_eval.evaluation import Results
     from mmact_eval.runs.runner import execute
 
+    wanted = report_formats(formats)
     request = request_from(given, out=out, video=video, plan_reference=plan_reference)
     with stopped_safely():
-        return _tell(Results.of(execute(request)))
+        return _tell(Results.of(execute(request)), wanted)
 
 
-def _tell(results: Results) -> int:
-    """Print the table and where things are; the exit code says whether every episode came to a result."""
+def _tell(results: Results, formats: Sequence[str]) -> int:
+    """Write reports, print the table and where things are; the exit code says whether every episode has a result."""
     outcome = results.outcome
     assert outcome is not None
-    with written_reports(results.as_report, outcome.folder, ["csv", "markdown"]):
+    with written_reports(results.as_report, outcome.folder, formats):
         _show(results, outcome)
     errors = [result for result in outcome.results if result.outcome == "error"]
     if errors:

@@ -509,7 +509,7 @@ def test_the_terminal_shows_arms_against_the_first(make_run: Callable[..., Path]
     assert text_pairings(read_report(folders[:1]).suites[0]) == ""
 
 
-def test_what_is_not_real_of_several_policies_is_said_once_whatever_they_are_called(make_run: MakeRun) -> None:
+def test_what_is_not_real_of_several_policies_is_said_once_whatever_they_are_called(make_run: Any) -> None:
     folders = []
     for name in ("net", "net: random"):
         folder = make_run(name[-4:], {"cup": "SF"}, policy={"name": name})
