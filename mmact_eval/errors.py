@@ -79,19 +79,11 @@ class EnvironmentFailure(MmactEvalError):
     """The simulator refused or broke; counted as an error of the episode, never as a failure."""
 
 
-_AS_CLOSE = 0.2
-"""Difference of ratios of likeness from which on a name is a guess beside the closest."""
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean "libero-long"?`` when something close is known, else the empty string.
-
-    A second name stands there if it is about as close or begins with the first (``policy`` and ``policy_args``).
-    """
+    """`` Did you mean "libero-long"?`` when something close is known, else the empty string."""
     close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
     if not close:
         return ""
-    ratios = [difflib.SequenceMatcher(None, one, name).ratio() for one in close]
-    about_as_close = [r > ratios[0] - _AS_CLOSE or c.startswith(close[0]) for c, r in zip(close, ratios, strict=True)]
-    close = [one for one, kept in zip(close, about_as_close, strict=True) if kept]
+    best, *others = close
+    close = [best, *(other for other in others if other[:1] == name[:1])]  # slips of the first letter are rare
     return " Did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
