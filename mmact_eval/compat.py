@@ -112,6 +112,7 @@ _MUST_BE: Mapping[str, tuple[str, Callable[[object], bool]]] = {
     "spec.action.low": ("a number", _is_number),
     "spec.action.high": ("a number", _is_number),
     "spec.action.hz": ("a number", _is_number),
+    "spec.action.description": ("text", _is_text),
 }
 """What a field must be, in words and as a test."""
 
@@ -150,7 +151,7 @@ def mismatches(env: EnvSpec, policy: PolicySpec) -> list[str]:
             found.append(
                 f'state "{key}": the policy reads it, {env.name} offers {offered}.{did_you_mean(key, env.state)}'
             )
-    for spec_field in fields(ActionSpec):
+    for spec_field in (one for one in fields(ActionSpec) if one.compare):
         ours, theirs = getattr(env.action, spec_field.name), getattr(policy.action, spec_field.name)
         if ours != theirs:
             none_there = isinstance(ours, str) and not ours

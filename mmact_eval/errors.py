@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mmact_eval.wording import counted
+
 if TYPE_CHECKING:
     from mmact_eval.types import PolicyOutput
 
@@ -17,9 +19,18 @@ class MmactEvalError(Exception):
 
 
 class UsageError(MmactEvalError):
-    """What was asked cannot be done: unknown names, wrong values, missing files or packages."""
+    """What was asked cannot be done: unknown names, wrong values, missing files or packages.
+
+    Attributes:
+        problem: what is wrong.
+        remedy: what to do about it, "" where the problem says it all.
+    """
 
     exit_code = 2
+
+    def __init__(self, problem: str = "", remedy: str = "") -> None:
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class IncompatibleError(UsageError):
@@ -44,6 +55,9 @@ class PolicyFailure(MmactEvalError):
     """The policy raised; the message says what."""
 
 
+_HAVE = ("query has", "queries have")
+
+
 class SomeQueriesFailed(PolicyFailure):
     """Some queries of a batch have no answer. The others have: nothing is asked again.
 
@@ -53,7 +67,7 @@ class SomeQueriesFailed(PolicyFailure):
 
     def __init__(self, answers: Sequence[PolicyOutput | PolicyFailure]) -> None:
         failures = [answer for answer in answers if isinstance(answer, PolicyFailure)]
-        super().__init__(f"{len(failures)} of {len(answers)} queries have no answer, the first: {failures[0]}")
+        super().__init__(f"{len(failures)} of {counted(len(answers), *_HAVE)} no answer, the first: {failures[0]}")
         self.answers = answers
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.protocols import Check, Observer, SettleRow, Task, VerifyRow
-from mmact_eval.types import Episode, EpisodeResult, Observation
+from mmact_eval.types import About, Episode, EpisodeResult, Observation
 
 if TYPE_CHECKING:
     from abc import ABCMeta as _ProtocolMeta
@@ -113,11 +113,11 @@ class PinsArguments(Protocol, metaclass=_AskedFor):
 class WeighsDifferences(Protocol, metaclass=_AskedFor):
     """A policy that knows which differences between two fingerprints say nothing about it."""
 
-    def weigh(self, differences: Sequence[str], /) -> tuple[Sequence[str], str]:
+    def weigh(self, differences: Sequence[About], /) -> tuple[Sequence[str], str]:
         """How the fingerprint of a folder that is to be continued differs.
 
         Args:
-            differences: lines such as ``policy.config.metadata.pid: 12 → 345``.
+            differences: lines such as ``policy.config.metadata.pid: 12 → 345``, which know their `field`.
 
         Returns:
             Those that count, and what the user can do about them, "" if nothing.

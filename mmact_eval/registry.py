@@ -7,6 +7,7 @@ missing is listed with the pip extra that brings them, and never breaks the othe
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import inspect
 import logging
@@ -57,12 +58,25 @@ _PLUGIN_PARTS = ("name", "extra", "requires", "tasks", "spec", "prepare_process"
 
 @dataclass(frozen=True)
 class Listing:
-    """A plug-in as `mmact-eval list` shows it: its name, where it comes from and what stops it, "" if nothing."""
+    """A plug-in as `mmact-eval list` shows it: its name and where it comes from.
+
+    Attributes:
+        name, value: of the entry point.
+        distribution: that has it.
+        problem: what stops it, "" if nothing.
+        remedy: what to do about it, "" if nothing is known.
+    """
 
     name: str
     value: str
     distribution: str
     problem: str
+    remedy: str = ""
+
+    @property
+    def status(self) -> str:
+        """``ready``, or what stops it and what to do about it."""
+        return ": ".join(filter(None, (self.problem, self.remedy))) or "ready"
 
 
 def names(group: str) -> list[str]:
@@ -70,7 +84,8 @@ def names(group: str) -> list[str]:
     return sorted(_points(group))
 
 
-def _points(group: str) -> dict[str, EntryPoint]:
+@functools.cache  # all installed packages are looked through, and every summary asks for metrics
+def _points(group: str) -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
@@ -95,12 +110,10 @@ def _load(group: str, name: str) -> Any:
     try:
         return points[name].load()
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f'{kind} "{name}" needs the package "{error.name}": {_how_to_install(points[name])}'
-        ) from error
+        raise UsageError(f'{kind} "{name}" needs the package "{error.name}"', _how_to_install(points[name])) from error
     except ImportError as error:  # it is there, and does not fit the others; or the plug-in says so itself
         if missing := _lacking(points[name]):
-            raise UsageError(f'{kind} "{name}" needs {", ".join(missing)}: {_how_to_install(points[name])}') from error
+            raise UsageError(f'{kind} "{name}" needs {", ".join(missing)}', _how_to_install(points[name])) from error
         raise UsageError(f'{kind} "{name}" cannot be imported: {error}') from error
     except AttributeError as error:
         raise UsageError(f'{kind} "{name}" is broken: {points[name].value} does not exist ({error}).') from error
@@ -358,16 +371,16 @@ def listing(group: str) -> list[Listing]:
     """All plug-ins of a group with what stops each of them; never raises for a broken one."""
     rows = []
     for name, point in sorted(_points(group).items()):
-        problem = ""
+        problem = remedy = ""
         try:
             loaded = _load(group, name)
             missing = missing_packages(loaded) if group == ENVS else _lacking(point)
             if missing:
-                how = f"pip install 'mmact-eval[{loaded.extra}]'" if group == ENVS else _how_to_install(point)
-                problem = f"missing {', '.join(missing)}: {how}"
+                problem = f"missing {', '.join(missing)}"
+                remedy = f"pip install 'mmact-eval[{loaded.extra}]'" if group == ENVS else _how_to_install(point)
         except UsageError as error:
-            problem = str(error)
+            problem, remedy = error.problem, error.remedy
         except Exception as error:
             problem = f"broken: {type(error).__name__}: {error}"
-        rows.append(Listing(name, point.value, point.dist.name if point.dist else "", problem))
+        rows.append(Listing(name, point.value, point.dist.name if point.dist else "", problem, remedy))
     return rows

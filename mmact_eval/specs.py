@@ -29,6 +29,8 @@ class ActionSpec:
         gripper: meaning of the gripper value, e.g. ``-1 open, +1 close``; "" where there is none.
         low, high: range of every element.
         hz: control frequency in Hz; 0 if an action has no fixed duration.
+        description: in words, what a number of 1 is and in which unit, e.g. ``position: 1 is 0.05 m``. For readers
+            alone: it is not compared and no part of a fingerprint.
     """
 
     dim: int
@@ -39,6 +41,7 @@ class ActionSpec:
     low: float = -1.0
     high: float = 1.0
     hz: float = 20.0
+    description: str = field(default="", compare=False)
 
     @property
     def open_gripper(self) -> float:

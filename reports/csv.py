@@ -80,6 +80,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.reports._files import write_text
+from mmact_eval.results.facts import CHECKPOINT, FINGERPRINT, SEED
 from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.metrics.metric import Difference, Measured, Metric
 from mmact_eval.results.metrics.stages import length
@@ -124,9 +125,9 @@ def _task(arm: ArmRun, row: Row, level: str, notes: str, metrics: Sequence[Metri
         "suite": row.suite,
         "task": row.task,
         "policy": summary.policy,
-        "checkpoint": summary.provenance.get("Checkpoint", ""),
-        "seed": summary.provenance.get("Seed", ""),
-        "fingerprint": summary.provenance.get("Protocol fingerprint", ""),
+        "checkpoint": summary.provenance.get(CHECKPOINT, ""),
+        "seed": summary.provenance.get(SEED, ""),
+        "fingerprint": summary.provenance.get(FINGERPRINT, ""),
         "not_real": " ".join(summary.not_real),
         "notes": notes,
         "episodes_asked": row.asked,

@@ -17,6 +17,7 @@ from mmact_eval.results.repeats import Repeats
 from mmact_eval.results.report_data import ArmRun, Report, SuiteReport
 from mmact_eval.results.summary import Row, Summary
 from mmact_eval.statistics import level
+from mmact_eval.wording import counted
 
 _MAX_MESSAGE = 300
 
@@ -167,7 +168,8 @@ def _headline(summary: Summary) -> str:
     total = summary.total
     if not total.completed:
         return "**No episode was completed.**"
-    line = f"**{text.percent(total.rate)}** success: {total.successes} of {total.completed} completed episodes"
+    completed = counted(total.completed, "completed episode")
+    line = f"**{text.percent(total.rate)}** success: {total.successes} of {completed}"
     line += f" ({level.interval_name(summary.confidence)} {text.row_interval(total)})"
     if total.errors:
         line += f"; {text.percent(total.rate_all)} of all {total.episodes} episodes, errors counted as not solved"
@@ -206,8 +208,8 @@ def _of_task(arm: ArmRun, task: str) -> str:
 
 def _rate(row: Row) -> str:
     if not row.completed:
-        return text.NONE if not row.errors else f"{row.errors} errors"
-    errors = f", {row.errors} errors" if row.errors else ""
+        return text.NONE if not row.errors else counted(row.errors, "error")
+    errors = f", {counted(row.errors, 'error')}" if row.errors else ""
     return f"{text.percent(row.rate)} ({row.successes}/{row.completed}{errors})"
 
 

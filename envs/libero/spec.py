@@ -23,6 +23,7 @@ ACTION = ActionSpec(
     low=-1.0,
     high=1.0,
     hz=20.0,
+    description="x, y, z: 1 is 0.05 m; rotation axis times angle: 1 is 0.5 rad; gripper: its sign alone",
 )
 
 STATE = {

@@ -83,11 +83,11 @@ def action_spec(kind: str, left: int = 6, right: int = 6) -> ActionSpec:
         limit = 2 * math.pi
         return ActionSpec(
             left + right + 2, "joint_position", frame="joint", rotation="", low=-limit, high=limit, hz=0.0,
-            gripper=f"0 shut, 1 open, at {left} and {left + right + 1}",
+            gripper=f"0 shut, 1 open, at {left} and {left + right + 1}", description="targets of the joints, rad",
         )  # fmt: skip
     return ActionSpec(
         16, "ee_pose", frame="world", rotation="quat_wxyz", gripper="0 shut, 1 open, at 7 and 15", low=-2.0, high=2.0,
-        hz=0.0,
+        hz=0.0, description="left hand, then right: position, m, and quaternion wxyz, then its gripper",
     )  # fmt: skip
 
 

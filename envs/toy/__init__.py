@@ -29,6 +29,7 @@ INSTRUCTIONS = {
     "easy": "move the blue point to the red target",
     "hard": "move the blue point through the gap in the wall to the red target",
 }
+_MOVES = "x, y: 1 is 0.05 m"
 
 
 class ToyPlugin:
@@ -54,7 +55,7 @@ class ToyPlugin:
                 "position": StateSpec(2, "x, y of the point in the world frame, m"),
                 "target": StateSpec(2, "x, y of the target in the world frame, m"),
             },
-            action=ActionSpec(dim=2, control="position_delta", frame="world", hz=10.0),
+            action=ActionSpec(dim=2, control="position_delta", frame="world", hz=10.0, description=_MOVES),
             privileged=True,
             not_real="toy world, not a benchmark",
             disturbable=True,

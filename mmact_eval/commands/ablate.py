@@ -12,9 +12,11 @@ from mmact_eval.commands.common.options import (
     parse_assignments,
     pick_options,
     published_model,
+    report_formats,
     stopped_safely,
     written_reports,
 )
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.results.report_data import Report
@@ -55,7 +57,7 @@ or videos that are missing, 2 something asked for does not exist or does not fit
 @click.option("--video", type=click.Choice(["none", "failures", "all"]), default="none", show_default=True,
               help="Which episodes to keep a video of.")  # fmt: skip
 @click.option("--format", "formats", metavar="NAME,…", default="csv,markdown,html", show_default=True,
-              help="Formats of the joint report (see `list reports`).")  # fmt: skip
+              help="Formats of the joint report (see `list reports`); none for no report.")  # fmt: skip
 @click.option("--against", metavar="published[:MODEL]",
               help="Set published results beside the arms.  [default: as the study says]")  # fmt: skip
 def command(
@@ -83,20 +85,10 @@ def command(
         **{name: given[name] for name in _ASKED},
     )
     planned = plan(file, asked, out)
-    wanted = _known_formats(formats)
+    wanted = report_formats([formats])
     with stopped_safely():
         outcomes = run_study(planned, until_decided, lambda text: click.echo(text, err=True), together)
         return _tell(study_report(planned, outcomes, model), outcomes, planned.folder, wanted)
-
-
-def _known_formats(formats: str) -> list[str]:
-    """The formats, checked before a night of rollouts and not after it."""
-    from mmact_eval import registry
-
-    wanted = [name.strip() for name in formats.split(",") if name.strip()]
-    for name in wanted:
-        registry.report(name)
-    return wanted
 
 
 def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: list[str]) -> int:
@@ -116,5 +108,6 @@ def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: lis
     runs = [outcome.run for outcome in outcomes]
     errors = sum(result.outcome == "error" for run in runs if run for result in run.results)
     if errors:
-        click.echo(f"{errors} episodes ended in errors; see the report. The same command tries them again.", err=True)
+        ended = counted(errors, "episode ended in an error", "episodes ended in errors")
+        click.echo(f"{ended}; see the report. The same command tries again.", err=True)
     return 1 if errors or None in runs or any(run.videos_missing for run in runs if run) else 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mmact_eval.results.metrics.comparing import Differences
     from mmact_eval.results.pairing import Pairing
     from mmact_eval.results.report_data import SuiteReport
-    from mmact_eval.results.verdict import Verdict
+    from mmact_eval.results.verdict import Compared
 
 USAGE_EXIT_CODE = 4
 
@@ -68,32 +68,27 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
     the worse one counts.
     """
     from mmact_eval.results.arms.names import split_name
-    from mmact_eval.results.reporting import other_differences, read_report
-    from mmact_eval.results.verdict import judge
+    from mmact_eval.results.verdict import OfTwoSuites, compare_runs
 
     try:
         names, folders = zip(*(split_name(text) for text in (run_a, run_b)), strict=True)
         if names[0] and names[0] == names[1]:
             raise UsageError(f'both runs are called "{names[0]}": give them different names.')
-        report = read_report(folders, names, allow)
+        compared = compare_runs(folders, names, allow, margin / 100.0, alpha)
+    except OfTwoSuites as error:
+        click.echo(f"Not comparable: suite: {error.first or '(none)'} → {error.second or '(none)'}", err=True)
+        return 3
     except MmactEvalError as error:
         raise _CannotCompare(str(error)) from error
-    if len(report.suites) > 1:
-        first, second = report.suites
-        click.echo(f"Not comparable: suite: {first.suite or '(none)'} → {second.suite or '(none)'}", err=True)
-        return 3
-    (suite,) = report.suites
-    (pairing,) = suite.pairings
-    verdict = judge(pairing, margin / 100.0, alpha)
-    others = {} if pairing.blocked else other_differences(suite.arms[0], suite.arms[1], 1.0 - alpha)
     if as_json:
-        click.echo(json.dumps(_record(suite, pairing, verdict, others, margin, alpha), indent=2))
+        click.echo(json.dumps(_record(compared, margin, alpha), indent=2))
     else:
-        click.echo(_text(suite, pairing, verdict, others, alpha))
-    return verdict.exit_code
+        click.echo(_text(compared, alpha))
+    return compared.verdict.exit_code
 
 
-def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differences, alpha: float) -> str:
+def _text(compared: Compared, alpha: float) -> str:
+    suite, pairing, verdict = compared.suite, compared.pairing, compared.verdict
     lines = ["", f"{suite.title}: {pairing.second} (B) against {pairing.first} (A)"]
     lines += dict.fromkeys(f"Not the real thing: {text}" for arm in suite.arms for text in arm.summary.not_real)
     lines += [f"Note: {arm.arm}: {text}" for arm in suite.arms for text in arm.summary.warnings]
@@ -108,7 +103,7 @@ def _text(suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differ
         if detectable == detectable:
             seen = f"smallest difference that would be seen (power {percent(POWER)})"
             lines.append(f"{seen}: {100 * detectable:.1f} points")
-        lines += _others(suite, others, alpha)
+        lines += _others(suite, compared.others, alpha)
     lines += ["", verdict.kind.upper(), *(f"  {reason}" for reason in verdict.reasons)]
     lines += [f"  {advice}" for advice in _advice(pairing)]
     return "\n".join(lines)
@@ -154,11 +149,10 @@ def _table(pairing: Pairing) -> list[str]:
     return [lines[0], rule, *lines[1:-1], rule, lines[-1], ""]
 
 
-def _record(
-    suite: SuiteReport, pairing: Pairing, verdict: Verdict, others: Differences, margin: float, alpha: float
-) -> dict[str, Any]:
+def _record(compared: Compared, margin: float, alpha: float) -> dict[str, Any]:
     from mmact_eval.results.summary import without_nan
 
+    suite, pairing, verdict = compared.suite, compared.pairing, compared.verdict
     comparable = not pairing.blocked
     return {
         "suite": suite.suite,
@@ -183,7 +177,7 @@ def _record(
         "interval": list(pairing.interval_at(1.0 - alpha)) if comparable else None,
         "interval_95": list(pairing.interval_at(0.95)) if comparable else None,
         "p_value": pairing.p_value if comparable else None,
-        "measures": without_nan({key: found.record() for key, found in others.items()}),
+        "measures": without_nan({key: found.record() for key, found in compared.others.items()}),
         "notes": list(suite.notes),
         "not_real": sorted({text for arm in suite.arms for text in arm.summary.not_real}),
     }

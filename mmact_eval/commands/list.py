@@ -16,6 +16,7 @@ _SHOWN = 5
 Examples:
   mmact-eval list suites
   mmact-eval list tasks --suite libero-goal
+  mmact-eval list envs --suite libero-goal
   mmact-eval list policies""",
 )
 def command() -> None:
@@ -88,9 +89,7 @@ def _in_short(names: list[str]) -> str:
 def _plugins(group: str, what: str) -> None:
     from mmact_eval import registry
 
-    rows = [
-        (entry.name, entry.problem or "ready", entry.value, entry.distribution) for entry in registry.listing(group)
-    ]
+    rows = [(entry.name, entry.status, entry.value, entry.distribution) for entry in registry.listing(group)]
     _table(rows, (what, "status", "entry point", "package"))
 
 
@@ -100,10 +99,28 @@ def policies() -> None:
     _plugins("mmact_eval.policies", "policy")
 
 
-@command.command("envs")
-def envs() -> None:
-    """Registered environments."""
-    _plugins("mmact_eval.envs", "environment")
+@command.command(
+    "envs",
+    epilog="""\b
+Examples:
+  mmact-eval list envs
+  mmact-eval list envs --suite libero-goal
+  mmact-eval list envs --suite robotwin-smoke --set env_args.action=ee""",
+)
+@click.option("--suite", "suite_name", help="Show what this suite's environment offers: a name or a YAML file.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite.")
+def envs(suite_name: str | None, overrides: tuple[str, ...]) -> None:
+    """Registered environments, or what one offers: cameras, state, actions."""
+    from mmact_eval import registry
+    from mmact_eval.commands.common.offers import offers_of
+    from mmact_eval.config.suite_file import load_suite
+
+    if suite_name is None:
+        _plugins("mmact_eval.envs", "environment")
+        click.echo("\nWhat one offers to policies: mmact-eval list envs --suite SUITE", err=True)
+        return
+    suite = load_suite(suite_name, overrides)
+    _table(list(offers_of(registry.env_plugin(suite.env).spec(suite))), (suite.name, "", ""))
 
 
 @command.command("engines")

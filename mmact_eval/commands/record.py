@@ -9,6 +9,7 @@ import click
 
 from mmact_eval.commands.common.options import parse_assignments, request_from, run_options, stopped_safely
 from mmact_eval.errors import UsageError
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.recording.record import RecordOutcome
@@ -71,16 +72,18 @@ def _tell(outcome: RecordOutcome) -> int:
         click.echo(f"Warning: {warning}.", err=True)
     missing = len(run.planned) - len(run.results)
     if missing:
-        click.echo(f"{missing} of {len(run.planned)} episodes are still to be done.")
+        click.echo(f"{missing} of {counted(len(run.planned), 'episode is', 'episodes are')} still to be done.")
     errors = sum(result.outcome == "error" for result in run.results)
     if errors:
-        click.echo(f"{errors} episodes ended in errors; see {run.folder}/logs. The same command tries them again.")
+        ended = counted(errors, "episode ended in an error", "episodes ended in errors")
+        click.echo(f"{ended}; see {run.folder}/logs. The same command tries again.")
     if not outcome.episodes:
         click.echo("No episode succeeded, so there is no data set.", err=True)
         return 1
     size = outcome.bytes / outcome.episodes
     shown = f"{size / 1e6:.2f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
-    click.echo(f"{outcome.episodes} demonstrations, {outcome.frames} frames, {shown} a demonstration: {outcome.folder}")
+    made = f"{counted(outcome.episodes, 'demonstration')}, {counted(outcome.frames, 'frame')}"
+    click.echo(f"{made}, {shown} a demonstration: {outcome.folder}")
     if outcome.added:
         rate = outcome.added / outcome.seconds * 60
         click.echo(f"{outcome.added} of them recorded now, {rate:.1f} a minute")

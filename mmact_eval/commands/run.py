@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ import click
 
 from mmact_eval.commands.common.options import (
     pick_options,
+    report_formats,
     request_from,
     run_options,
     stopped_safely,
     written_reports,
 )
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.evaluation import Results
@@ -27,6 +30,7 @@ Examples:
   mmact-eval run --suite libero-object --policy expert --episodes 10 --video all
   mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
+  mmact-eval run --suite libero-goal --policy mmact --format html,csv
 The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
 missing or the run stopped early, 2 something asked for does not exist or does not fit.""",
 )
@@ -35,27 +39,32 @@ missing or the run stopped early, 2 something asked for does not exist or does n
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/SUITE/POLICY-seedN]")
 @click.option("--video", type=click.Choice(["none", "failures", "all"]), default="none", show_default=True,
               help="Which episodes to keep a video of.")  # fmt: skip
-def command(out: Path | None, video: Any, plan_reference: str | None, **given: Any) -> int:
+@click.option("--format", "formats", multiple=True, metavar="NAME", default=("csv", "markdown"), show_default=True,
+              help="Reports to write into the run folder (see `list reports`), several with commas or repeated; none "
+                   "for no report. `mmact-eval report` makes more at any time.")  # fmt: skip
+def command(out: Path | None, video: Any, plan_reference: str | None, formats: tuple[str, ...], **given: Any) -> int:
     """Evaluate a policy on a suite."""
     from mmact_eval.evaluation import Results
     from mmact_eval.runs.runner import execute
 
+    wanted = report_formats(formats)
     request = request_from(given, out=out, video=video, plan_reference=plan_reference)
     with stopped_safely():
-        return _tell(Results.of(execute(request)))
+        return _tell(Results.of(execute(request)), wanted)
 
 
-def _tell(results: Results) -> int:
-    """Print the table and where things are; the exit code says whether every episode came to a result."""
+def _tell(results: Results, formats: Sequence[str]) -> int:
+    """Write reports, print the table and where things are; the exit code says whether every episode has a result."""
     outcome = results.outcome
     assert outcome is not None
-    with written_reports(results.as_report, outcome.folder, ["csv", "markdown"]):
+    with written_reports(results.as_report, outcome.folder, formats):
         _show(results, outcome)
     errors = [result for result in outcome.results if result.outcome == "error"]
     if errors:
         click.echo(
-            f"{len(errors)} episodes ended in errors and count neither as success nor as failure; see the report and "
-            f"{outcome.folder}/logs. The same command tries them again.",
+            f"{counted(len(errors), 'episode ended in an error and counts', 'episodes ended in errors and count')} "
+            "neither as success nor as failure; see the report and "
+            f"{outcome.folder}/logs. The same command tries again.",
             err=True,
         )
     return 1 if errors or outcome.videos_missing else 0
@@ -74,4 +83,4 @@ def _show(results: Results, outcome: RunOutcome) -> None:
         click.echo(f"Warning: {warning}.", err=True)
     missing = len(outcome.planned) - len(outcome.results)
     if missing:
-        click.echo(f"{missing} of {len(outcome.planned)} episodes are still to be done.")
+        click.echo(f"{missing} of {counted(len(outcome.planned), 'episode is', 'episodes are')} still to be done.")

@@ -26,7 +26,8 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = (), changes: Mappin
     Args:
         name_or_path: ``libero-long``, ``libero_10`` (aliases; case does not matter), or a path: whatever contains a
             ``/`` or ends in ``.yaml`` or ``.yml``.
-        overrides: ``protocol.max_steps=100``: fields to change, their values in YAML; checked by the same rules.
+        overrides: ``protocol.max_steps=100``: fields to change, their values in YAML; checked by the same rules. Of a
+            map (``protocol={max_steps: 100}``) the named fields change.
         changes: likewise, field → plain data.
 
     Raises:

@@ -6,6 +6,7 @@ found long after reading (after `extends`, after ``--set``) still points to the 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +71,7 @@ class Document:
         return Document(self.name, data, {at: place for at, place in self.origin.items() if at[:1] != loc})
 
     def set(self, override: str) -> Document:
-        """A copy in which ``a.b=value`` has been set; the value is YAML and replaces what was there.
+        """A copy in which ``a.b=value`` has been set; the value is YAML, and taken as `with_value` does.
 
         Raises:
             UsageError: not of that form, not YAML, or a part of the name is not a map.
@@ -87,7 +88,10 @@ class Document:
         return self.with_value(name, value, override)
 
     def with_value(self, name: str, value: Any, shown: str = "") -> Document:
-        """A copy in which ``a.b`` is this value, which replaces what was there.
+        """A copy in which ``a.b`` is this value.
+
+        A map is laid over a map, field by field, as with ``extends``; anything else replaces what was there, and so
+        does an empty map.
 
         Args:
             name: of the field.
@@ -108,10 +112,13 @@ class Document:
             if not isinstance(inner, dict):
                 raise UsageError(f'--set {override}: "{".".join(keys[:depth])}" is not a map, it has no fields')
             here[key] = here = dict(inner)
+        loc, place = tuple(keys), f"--set {override}"
+        if isinstance(value, dict) and value and isinstance(here.get(keys[-1]), dict):
+            nested = functools.reduce(lambda inner, key: {key: inner}, reversed(keys), value)
+            return changed.extended_by(Document(self.name, nested, {(): self.origin[()], loc: place}))
         here[keys[-1]] = value
-        loc = tuple(keys)
         changed.origin = {at: where for at, where in changed.origin.items() if at[: len(loc)] != loc}
-        changed.origin[loc] = f"--set {override}"
+        changed.origin[loc] = place
         return changed
 
     def checked(self, model: type[Model]) -> Model:

@@ -77,14 +77,8 @@ def _plugins() -> Iterator[Check]:
     for group, kind in kinds:
         for plugin in registry.listing(group):
             ready += group == registry.ENVS and not plugin.problem
-            summary, _, install = plugin.problem.partition(": pip install")
-            yield Check(
-                "Plug-ins",
-                f"{kind} {plugin.name}",
-                "note" if plugin.problem else "ok",
-                summary or "ready",
-                f"pip install{install}" if install else "",
-            )
+            status: Status = "note" if plugin.problem else "ok"
+            yield Check("Plug-ins", f"{kind} {plugin.name}", status, plugin.problem or "ready", plugin.remedy)
     if not ready:
         yield Check("Plug-ins", "environments", "fail", "none is ready", "pip install 'mmact-eval[libero]'")
 
@@ -125,7 +119,7 @@ def _rendering() -> Iterator[Check]:
             todo = "install libegl1 and the driver's EGL (containers: NVIDIA_DRIVER_CAPABILITIES=all)"
             yield Check("Rendering", "GPU rendering", "note", "the GPUs cannot be reached through EGL", todo)
     except UsageError as error:
-        yield Check("Rendering", "runs will use", _needed(), str(error).removesuffix(f": {gl.INSTALL}."), gl.INSTALL)
+        yield Check("Rendering", "runs will use", _needed(), error.problem, error.remedy or gl.INSTALL)
     if importlib.util.find_spec("mujoco") is None:
         return
     for backend in gl.probe_backends():

@@ -48,8 +48,7 @@ def _cache() -> Check:
     try:
         folder = user_folders.for_writing(user_folders.cache_folder())
     except UsageError as error:
-        problem, _, todo = str(error).rpartition(": ")
-        return Check(_GROUP, "caches", "fail", problem, todo)
+        return Check(_GROUP, "caches", "fail", error.problem, error.remedy)
     if user_folders.is_temporary(folder):
         todo = f"set {user_folders.CACHE_VARIABLE} to a folder that stays, and nothing is made twice"
         return Check(_GROUP, "caches", "note", f"{folder}, which this machine may empty", todo)

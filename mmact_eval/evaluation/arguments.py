@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.config.yaml_errors import explain
+from mmact_eval.config.yaml_file import dotted
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
 from mmact_eval.identity.live_policy import name_of
@@ -29,8 +31,8 @@ def suite_of(suite: str | Path | Suite, changes: Mapping[str, Any]) -> Suite:
     try:
         return Suite.model_validate(suite.model_dump(warnings=False))  # `model_copy` has looked at nothing
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise UsageError(f"the suite's {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+        lines = [f"the suite's {dotted(loc)}: {text}." for loc, text in explain(error, Suite)]
+        raise UsageError("\n".join(lines)) from error
 
 
 def policy_of(policy: str | Policy | Callable[..., Policy]) -> tuple[Policy | Callable[..., Policy] | None, str]:

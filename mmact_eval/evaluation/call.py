@@ -63,7 +63,8 @@ def evaluate(
         policy_args: keyword arguments for a policy that is made here.
         identity: what a policy object is made of, such as ``"run 7, step 1200"``. Weights in memory cannot be told
             apart by their content, so `out` is only resumed for an object with the same identity.
-        changes: fields of the suite, such as ``{"protocol.max_steps": 100}``.
+        changes: fields of the suite, such as ``{"protocol.max_steps": 100}`` or ``{"protocol": {"max_steps": 100}}``;
+            what is not named stays.
         video: which episodes to keep a video of.
         options: how the engine works; `workers` wins over its number.
         progress: show a bar where somebody watches a terminal.

@@ -16,9 +16,10 @@ from mmact_eval.results.metrics.collecting import column
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.summary import Summary
 from mmact_eval.results.terminal_table import text_table
-from mmact_eval.results.verdict import Verdict, judge
+from mmact_eval.results.verdict import Verdict, compare_runs
 from mmact_eval.runs.request import RunOutcome
 from mmact_eval.types import EpisodeResult
+from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from mmact_eval.results.pairing import Pairing
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Results:
     """What a run came to, read from its folder: all that is in it, also of earlier calls.
+
+    Equal to itself alone; whether two runs came to the same is what `compare` tells.
 
     Attributes:
         folders: the run folder, or several that are parts of one run.
@@ -154,12 +157,8 @@ class Results:
         allowed = (allow,) if isinstance(allow, str) else tuple(allow)
         folders = [*self.folders, *other.folders]
         names = ["A"] * len(self.folders) + ["B"] * len(other.folders)
-        report = reporting.read_report(folders, names, allowed)
-        if len(report.suites) > 1:
-            first, second = report.suites
-            raise UsageError(f"these are results on two suites: {first.suite} and {second.suite}.")
-        (pairing,) = report.suites[0].pairings
-        return Comparison(pairing, judge(pairing, margin, alpha))
+        compared = compare_runs(folders, names, allowed, margin, alpha)
+        return Comparison(compared.pairing, compared.verdict)
 
     def report(self, *formats: str, out: str | Path | None = None) -> list[Path]:
         """Write reports and return their files.
@@ -175,7 +174,7 @@ class Results:
     def __repr__(self) -> str:
         total, (low, high) = self.summary.total, self.interval
         rate = f"{100 * total.rate:.1f} % ({100 * low:.1f}–{100 * high:.1f} %)" if total.completed else "none completed"
-        errors = f", {total.errors} errors" if total.errors else ""
+        errors = f", {counted(total.errors, 'error')}" if total.errors else ""
         return f"Results({self.summary.suite}, {total.successes} of {total.completed}: {rate}{errors}; {self.folder})"
 
     def __str__(self) -> str:

@@ -111,9 +111,8 @@ def choose_gl(worker: int = 0) -> dict[str, str]:
     found = libraries()
     if (wish == "osmesa" and not found.osmesa) or (wish == "egl" and not found.egl):
         asked = os.environ.get("MUJOCO_GL") or wish
-        raise UsageError(
-            f"MUJOCO_GL={asked} is set, but there is no library for {wish} here: {INSTALL}. Or unset MUJOCO_GL."
-        )
+        problem = f"MUJOCO_GL={asked} is set, but there is no library for {wish} here"
+        raise UsageError(problem, f"{INSTALL}; or unset MUJOCO_GL")
     if wish == "osmesa":
         return _set(wish, None, "software")
     gpus = visible_gpus(found.egl)
@@ -128,7 +127,7 @@ def choose_gl(worker: int = 0) -> dict[str, str]:
     elif software:
         candidates = software
     else:
-        raise UsageError(f"No OpenGL library to render with: {INSTALL}.")
+        raise UsageError("No OpenGL library to render with", INSTALL)
     asked = os.environ.get("MUJOCO_EGL_DEVICE_ID", "").strip()
     if asked:
         named = [device for device in found.egl if str(device.index) == asked]

@@ -56,8 +56,8 @@ def for_writing(folder: Path, variable: str = CACHE_VARIABLE) -> Path:
             return folder
     except OSError as error:
         raise UsageError(
-            f"cannot write to the cache folder {folder} ({error.strerror}): "
-            f"set {variable} to a folder that can be written to"
+            f"cannot write to the cache folder {folder} ({error.strerror})",
+            f"set {variable} to a folder that can be written to",
         ) from error
 
 
@@ -129,8 +129,8 @@ def _temporary_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise UsageError(f"nothing can be kept in a cache nor in the temporary folder ({error}): {advice}") from None
+        raise UsageError(f"nothing can be kept in a cache nor in the temporary folder ({error})", advice) from None
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
     if not ours or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} is not a folder that only this user can write to: {advice}, or remove it")
+        raise UsageError(f"{folder} is not a folder that only this user can write to", f"{advice}, or remove it")
     return folder

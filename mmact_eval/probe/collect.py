@@ -24,6 +24,7 @@ from mmact_eval.runs.episodes import select_tasks, suite_tasks
 from mmact_eval.runs.runner import Extension, RunRequest, execute
 from mmact_eval.specs import ActionSpec, EnvSpec
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
+from mmact_eval.wording import counted
 
 ARTIFACT = "reference"
 EPISODES = 16
@@ -128,7 +129,7 @@ def collect(request: RunRequest, env_spec: EnvSpec, expert: str, frames: int, sa
     episodes = request.episodes or min(-(-EPISODES // len(tasks)), *(task.init_states for task in tasks))
     cache = user_folders.for_writing(user_folders.cache_folder() / "probe")
     folder = cache / f"{request.suite.name}-{_key(request, env_spec, expert, frames)}"
-    say(f"Reference: {expert} on {len(tasks)} × {episodes} episodes, kept in {folder}")
+    say(f"Reference: {expert} on {len(tasks)} × {counted(episodes, 'episode')}, kept in {folder}")
     recorder = functools.partial(ReferenceRecorder, action=env_spec.action, frames=frames)
     extension = Extension(
         observers=(recorder,), cameras=tuple(env_spec.cameras), artifact=ARTIFACT,
@@ -143,9 +144,9 @@ def collect(request: RunRequest, env_spec: EnvSpec, expert: str, frames: int, sa
     found = [frame for file in files for frame in reference.load(outcome.folder / file)]
     if not found:
         raise UsageError(
-            f"{expert} solved none of {len(outcome.results)} episodes, so there is nothing to compare with."
+            f"{expert} solved none of {counted(len(outcome.results), 'episode')}, so there is nothing to compare with."
         )
-    return Reference(tuple(found), f"{expert}: {len(files)} of {len(outcome.results)} episodes solved")
+    return Reference(tuple(found), f"{expert}: {len(files)} of {counted(len(outcome.results), 'episode')} solved")
 
 
 def _code(expert: str, env_spec: EnvSpec) -> dict[str, str]:

@@ -19,6 +19,7 @@ from mmact_eval.probe.reference import Reference
 from mmact_eval.probe.search import Searcher
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec
+from mmact_eval.wording import counted
 
 LEAST_EPISODES = 4
 """With fewer, no interval says anything."""
@@ -102,7 +103,8 @@ def probe(
         raise UsageError(f'policy "{spec.name}" acts on simulator ground truth; there is no picture to get wrong.')
     if len(reference.episodes) < LEAST_EPISODES:
         raise UsageError(
-            f"{len(reference.episodes)} episodes of the expert are too few to tell anything; at least {LEAST_EPISODES} "
+            f"{counted(len(reference.episodes), 'episode of the expert is', 'episodes of the expert are')} too few to "
+            f"tell anything; at least {LEAST_EPISODES} "
             "are needed: --episodes, --tasks."
         )
     asker = Asker(policy, frames, max_batch, timeout)

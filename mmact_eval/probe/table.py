@@ -6,6 +6,7 @@ import textwrap
 
 from mmact_eval.probe.finding import Finding
 from mmact_eval.probe.probe import LIMITS, ProbeReport
+from mmact_eval.wording import counted
 
 MARKS = {"ok": "ok", "note": "note", "cannot tell": "cannot tell", "suspicious": "SUSPICIOUS", "fault": "FAULT"}
 COLOURS = {"ok": "green", "note": "blue", "cannot tell": "yellow", "suspicious": "yellow", "fault": "red"}
@@ -26,7 +27,11 @@ def lines(report: ProbeReport) -> list[tuple[str, str]]:
     shown: list[tuple[str, str]] = [("", f"{report.suite}: {report.policy}")]
     shown += [("", f"Not the real thing: {text}") for text in report.not_real]
     shown.append(
-        ("", f"{report.frames} frames of {report.episodes} episodes ({report.source}), {report.queries} queries")
+        (
+            "",
+            f"{counted(report.frames, 'frame')} of {counted(report.episodes, 'episode')} ({report.source}), "
+            f"{counted(report.queries, 'query', 'queries')}",
+        )
     )
     width = max(len(finding.name) for finding in report.findings)
     for group, title in _TITLES.items():

@@ -25,6 +25,7 @@ from mmact_eval.runs.runner import execute
 from mmact_eval.suite import Suite
 from mmact_eval.transforms import Transform, transformed
 from mmact_eval.types import Episode, EpisodeResult, derive_seed
+from mmact_eval.wording import counted
 
 Verdict = Literal["equal to the bit", "equal in outcome", "different", "error now"]
 
@@ -183,7 +184,7 @@ def recheck(
     then = draw(run, sample, seed)
     try:
         request = _request(run, [result.episode for result in then], elsewhere or Elsewhere())
-        say(f"Running {len(then)} of the {len(run.results)} episodes of {run_folder} again.")
+        say(f"Running {len(then)} of {counted(len(run.results), 'episode')} of {run_folder} again.")
         outcome = execute(replace(request, out=out, options=options))
     except UsageError as error:
         raise UsageError(f"{run_folder} cannot be run again here: {error}") from error

@@ -8,6 +8,7 @@ from mmact_eval.recheck.recheck import Pair, Recheck
 from mmact_eval.results.terminal_table import short_task
 from mmact_eval.statistics.level import interval_name
 from mmact_eval.statistics.rates import clopper_pearson
+from mmact_eval.wording import counted
 
 _HEADER = ("task", "init", "seed", "then", "now", "")
 
@@ -40,7 +41,7 @@ def _cells(pair: Pair) -> tuple[str, ...]:
 def _counts(recheck: Recheck) -> str:
     n, bits, outcomes = len(recheck.pairs), recheck.count("equal to the bit"), recheck.count("equal in outcome")
     different, errors = recheck.count("different"), recheck.count("error now")
-    told = f"Of {n} episodes {bits} are equal to the bit, {outcomes} in outcome, {different} are different"
+    told = f"Of {counted(n, 'episode')} {bits} are equal to the bit, {outcomes} in outcome, {different} are different"
     told += f", and {errors} came to no result here." if errors else "."
     compared = [pair for pair in recheck.pairs if pair.verdict != "error now"]
     if different:
@@ -49,7 +50,8 @@ def _counts(recheck: Recheck) -> str:
         told += f" Solved: {then} of {len(compared)} then, {now} now."
     left_out = sum(result.outcome == "error" for result in recheck.run.results)
     if left_out:
-        told += f" {left_out} episodes of the run ended in errors then; these are not compared."
+        ended = ("episode of the run ended in an error", "episodes of the run ended in errors")
+        told += f" {counted(left_out, *ended)} then, which is not compared."
     if compared and len(compared) < len(recheck.run.results) - left_out:
         low, high = clopper_pearson(different, len(compared))
         told += (
@@ -63,7 +65,8 @@ def meaning(recheck: Recheck) -> list[str]:
     errors = recheck.count("error now")
     lines = []
     if errors:
-        lines.append(f"{errors} episodes say nothing yet: an error is neither equal nor different.")
+        say = counted(errors, "episode says", "episodes say")
+        lines.append(f"{say} nothing yet: an error is neither equal nor different.")
     if recheck.count("equal to the bit") == len(recheck.pairs):
         extra = ", and what differs between then and now does not touch it" if recheck.differs.lines else ""
         whole = "The run" if len(recheck.pairs) >= len(recheck.run.results) else "The sample"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mmact_eval.runs.manifest import ActionPart
 from mmact_eval.types import EpisodeResult
+from mmact_eval.wording import counted
 
 _NOTABLE = 0.001
 """From which share on numbers far beyond the range are a warning."""
@@ -40,7 +41,7 @@ def action_warnings(results: Sequence[EpisodeResult], asked: str, action: Action
     short, queries = sum(r.short_answers for r in results), sum(len(r.executed) for r in results)
     if short:
         yield (
-            f"{short} of {queries} answers of the policy held fewer actions than were to be executed "
+            f"{short} of {counted(queries, 'answer')} of the policy held fewer actions than were to be executed "
             f"({asked or 'as many as its spec promises'}), so it was asked more often. Make its chunks as long as its "
             "spec says, or set protocol.replan to their length."
         )

@@ -17,6 +17,9 @@ from mmact_eval.specs import Physics
 EXECUTED = "Actions executed per query"
 """A label: what the protocol asks for here; a summary puts what the records say in its place."""
 
+CHECKPOINT, SEED, FINGERPRINT = "Checkpoint", "Seed", "Protocol fingerprint"
+"""Labels of facts that tables for programs have too."""
+
 _PROTOCOL_LABELS = {
     "max_steps": "Max steps",
     "settle_steps": "Settle steps",
@@ -32,6 +35,25 @@ _PROTOCOL_LABELS = {
 }
 _ONE_STAGE = ("stages", 1)  # is not worth a line
 _UNITS = {"rotation": "°", "episode_timeout": " s", "resolution": " px"}
+
+
+class OfPolicy(str):
+    """A sentence for people about a policy, which can be said of several at once.
+
+    Attributes:
+        policy: its name.
+        said: of it, what stands behind the name.
+    """
+
+    policy: str
+    said: str
+
+    @classmethod
+    def of(cls, policy: str, said: str) -> OfPolicy:
+        """``Policy mine: random weights.``"""
+        sentence = cls(f"Policy {policy}{said}")
+        sentence.policy, sentence.said = policy, said
+        return sentence
 
 
 class RunFacts:
@@ -73,12 +95,12 @@ class RunFacts:
 
     def not_real(self) -> tuple[str, ...]:
         """A sentence for everything that is not the real thing."""
-        found = []
-        policy, env = self._manifest.policy, self._manifest.env
+        found: list[str] = []
+        policy, env, name = self._manifest.policy, self._manifest.env, self.policy or "(unnamed)"
         if policy.not_real:
-            found.append(f"Policy {self.policy or '(unnamed)'}: {policy.not_real.rstrip('.')}.")
+            found.append(OfPolicy.of(name, f": {policy.not_real.rstrip('.')}."))
         if policy.privileged:
-            found.append(f"Policy {self.policy or '(unnamed)'} uses simulator ground truth, which no real policy has.")
+            found.append(OfPolicy.of(name, " uses simulator ground truth, which no real policy has."))
         if env.not_real:
             found.append(f"Environment {env.name or '(unnamed)'}: {env.not_real.rstrip('.')}.")
         return tuple(found)
@@ -100,17 +122,17 @@ class RunFacts:
             "Environment": manifest.env.name or manifest.suite.env or made_with.env_name,
             "Physics": physics_in_words(made_with.physics, bool(manifest.env.pictures_differ)),
             "Policy": self.policy,
-            "Checkpoint": "none" if checkpoint == "" else checkpoint,
+            CHECKPOINT: "none" if checkpoint == "" else checkpoint,
             "Policy arguments": args,
             "Trained on init states": ", ".join(f"{suite} {states}" for suite, states in made_with.trained_on.items()),
-            "Seed": made_with.seed if manifest.seed is None else manifest.seed,
+            SEED: made_with.seed if manifest.seed is None else manifest.seed,
         }
         for key, label in _PROTOCOL_LABELS.items():
             if manifest.settings.get(key) is not None and (key, manifest.settings[key]) != _ONE_STAGE:
                 facts[label] = _text(manifest.settings[key]) + _UNITS.get(key, "")
         machines = [session.machine for session in self._sessions]
         facts |= {
-            "Protocol fingerprint": self.fingerprint(),
+            FINGERPRINT: self.fingerprint(),
             "GPU": _each(machine.gpus for machine in machines) or ("none" if any(m.cpu for m in machines) else ""),
             "CPU": _each(machine.cpu for machine in machines),
             "Rendering": _each(session.prepared for session in self._sessions),

@@ -12,6 +12,7 @@ from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.results.arms.joined import joining_notes
 from mmact_eval.results.arms.names import arm_names, refuse_repeated
 from mmact_eval.results.arms.pooling import pooled
+from mmact_eval.results.facts import OfPolicy
 from mmact_eval.results.metrics.comparing import Differences, differences
 from mmact_eval.results.metrics.older_runs import with_figures
 from mmact_eval.results.pairing import Pairing, adjusted, pair
@@ -21,6 +22,7 @@ from mmact_eval.runs.reading import Run, read_run
 from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.many import best_arms
 from mmact_eval.statistics.stratified import mean_rate_interval
+from mmact_eval.wording import counted
 
 
 def summarize_folder(folder: Path) -> Summary:
@@ -90,19 +92,19 @@ def _not_real(runs: Sequence[ArmRun]) -> tuple[str, ...]:
     """What is not the real thing in any of the runs; what is said of several policies is said once."""
     said: dict[str, dict[str, None]] = {}
     for arm in runs:
-        subject = f"Policy {arm.summary.policy}"
         for sentence in arm.summary.not_real:
-            of_policy = sentence.startswith(subject)
-            rest = sentence.removeprefix(subject) if of_policy else sentence
-            said.setdefault(rest, {})[arm.summary.policy if of_policy else ""] = None
-    found = []
-    for rest, policies in said.items():
-        names = [name for name in policies if name]
-        if len(names) > 1:
-            found.append(f"Each of the policies {', '.join(names)}{rest}")
-        else:
-            found.append(f"Policy {names[0]}{rest}" if names else rest)
-    return tuple(found)
+            if isinstance(sentence, OfPolicy):
+                said.setdefault(sentence.said, {})[sentence.policy] = None
+            else:
+                said.setdefault(sentence, {})
+    return tuple(_of_each(list(policies), text) for text, policies in said.items())
+
+
+def _of_each(policies: Sequence[str], said: str) -> str:
+    """The same said of several policies, of one, or of something else."""
+    if len(policies) > 1:
+        return f"Each of the policies {', '.join(policies)}{said}"
+    return OfPolicy.of(policies[0], said) if policies else said
 
 
 def _suite_report(arms: Sequence[ArmRun], allow: Sequence[str]) -> SuiteReport:
@@ -140,7 +142,7 @@ def _blocked_notes(blocked: Sequence[Pairing]) -> list[str]:
 
 def _missing(pairing: Pairing) -> str:
     parts = [
-        f"{arm} has no result for {count} episodes of {other}"
+        f"{arm} has no result for {counted(count, 'episode')} of {other}"
         for arm, other, count in (
             (pairing.first, pairing.second, pairing.missing_first),
             (pairing.second, pairing.first, pairing.missing_second),

@@ -24,6 +24,7 @@ from mmact_eval.runs.manifest import Manifest
 from mmact_eval.statistics.level import CONFIDENCE
 from mmact_eval.statistics.stratified import mean_rate_interval
 from mmact_eval.types import EpisodeResult
+from mmact_eval.wording import counted
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def _warnings(total: Row) -> Iterable[str]:
     if total.asked is not None and total.asked > total.episodes:
         yield f"The run is not finished: {total.asked - total.episodes} of {total.asked} episodes have no result yet."
     if total.errors:
-        were = "1 episode was an error" if total.errors == 1 else f"{total.errors} episodes were errors"
+        were = counted(total.errors, "episode was an error", "episodes were errors")
         yield f"{were}, left out of the rate over completed episodes and counted as not solved in the rate over all."
 
 
@@ -257,7 +258,7 @@ def _scene_remarks(results: Sequence[EpisodeResult]) -> Iterable[str]:
     odd = [result for result in results if result.scene_remarks]
     if odd:
         tasks, first = len({result.episode.task for result in odd}), odd[0]
-        of = "1 task" if tasks == 1 else f"{tasks} tasks"
+        of = counted(tasks, "task")
         yield (
             f"In {len(odd)} of {len(results)} episodes ({of}) the scene was not at rest when the policy saw it first; "
             f"{first.episode.task}, init state {first.episode.init_state}: {', '.join(first.scene_remarks)}."
@@ -265,8 +266,11 @@ def _scene_remarks(results: Sequence[EpisodeResult]) -> Iterable[str]:
 
 
 def without_nan(value: Any) -> Any:
+    """As JSON has it: None for NaN, ``"inf"`` for infinity, which a policy's arguments may hold."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -14,6 +14,7 @@ from mmact_eval.results.metrics.collecting import measured
 from mmact_eval.results.metrics.kinds import Rate
 from mmact_eval.results.metrics.metric import Metric
 from mmact_eval.types import EpisodeResult
+from mmact_eval.wording import counted
 
 SEEN, NEW = "rate_trained_on", "rate_not_trained_on"
 """Keys of metrics."""
@@ -67,8 +68,8 @@ def seen_in_training(trained: Mapping[str, str], results: Sequence[EpisodeResult
         solved_new = round(new.value * new.n) if new.n else 0
         rest = f"of the {new.n} others it solved {solved_new}" if new.n else "there are no others"
         yield (
-            f"The policy was trained on the init states of {seen.n} episodes and solved {round(seen.value * seen.n)} "
-            f"of them; {rest}."
+            f"The policy was trained on the init states of {counted(seen.n, 'episode')} and solved "
+            f"{round(seen.value * seen.n)} of them; {rest}."
         )
 
 

@@ -1,14 +1,24 @@
-"""Better or equal, worse, or too few episodes to tell: what a comparison comes to."""
+"""Better or equal, worse, or too few episodes to tell: what a comparison comes to.
+
+`compare_runs` is what `mmact-eval compare` and `Results.compare` both do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from mmact_eval.errors import UsageError
+from mmact_eval.results.metrics.comparing import Differences
 from mmact_eval.results.pairing import Pairing
+from mmact_eval.results.report_data import SuiteReport
+from mmact_eval.results.reporting import other_differences, read_report
 from mmact_eval.statistics.level import ALPHA, RATE_TEST, interval_name
 from mmact_eval.statistics.paired import PairCounts, difference_interval, mcnemar
 from mmact_eval.statistics.power import pairs_needed
+from mmact_eval.wording import counted
 
 Kind = Literal["better", "equal", "regression", "underpowered", "not comparable"]
 
@@ -57,7 +67,8 @@ def judge(pairing: Pairing, margin: float = MARGIN, alpha: float = ALPHA) -> Ver
     if pairing.blocked:
         return Verdict("not comparable", pairing.blocked)
     if pairing.identical and not pairing.left_out:
-        return Verdict("equal", (f"All {pairing.counts.n} pairs of rollouts ended in the same simulator state.",))
+        pairs = counted(pairing.counts.n, "pair of rollouts", "pairs of rollouts")
+        return Verdict("equal", (f"All {pairs} ended in the same simulator state.",))
     found = [_judge(pairing.counts, margin, alpha, "")]
     if pairing.left_out:
         found.append(_judge(pairing.counts_all, margin, alpha, "With errors counted as not solved: "))
@@ -68,7 +79,8 @@ def judge(pairing: Pairing, margin: float = MARGIN, alpha: float = ALPHA) -> Ver
 def _judge(counts: PairCounts, margin: float, alpha: float, prefix: str) -> Verdict:
     p = mcnemar(counts)
     low, high = difference_interval(counts, 1.0 - alpha)
-    figures = f"{prefix}{counts.only_b} episodes gained, {counts.only_a} lost, of {counts.n}; {RATE_TEST} p = {p:.2g}."
+    gained = counted(counts.only_b, "episode")
+    figures = f"{prefix}{gained} gained, {counts.only_a} lost, of {counts.n}; {RATE_TEST} p = {p:.2g}."
     if p <= alpha:
         kind: Kind = "better" if counts.only_b > counts.only_a else "regression"
         return Verdict(kind, (figures,))
@@ -82,3 +94,58 @@ def _judge(counts: PairCounts, margin: float, alpha: float, prefix: str) -> Verd
         "underpowered",
         (figures, f"A loss of {100 * margin:g} points can be neither shown nor excluded: {interval}.{enough}"),
     )
+
+
+class OfTwoSuites(UsageError):
+    """Results of two suites, which share no episode.
+
+    Attributes:
+        first, second: the suites.
+    """
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"these are results on two suites: {first} and {second}.")
+        self.first, self.second = first, second
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The second of two arms against the first.
+
+    Attributes:
+        suite: both arms on it.
+        pairing: the pairs of episodes.
+        verdict: better, equal, regression, underpowered or not comparable, with reasons.
+        others: the differences in other metrics, at the level of the test; empty if they must not be compared.
+    """
+
+    suite: SuiteReport
+    pairing: Pairing
+    verdict: Verdict
+    others: Differences
+
+
+def compare_runs(
+    folders: Sequence[Path], names: Sequence[str], allow: Sequence[str], margin: float, alpha: float
+) -> Compared:
+    """Judge the second arm by the first.
+
+    Args:
+        folders: run folders; those with the same name count as one run.
+        names: of the arms, "" for one made from what was run; two different ones in all.
+        allow: fields of the protocol that may differ.
+        margin: loss of success rate that must be excluded, in (0, 1].
+        alpha: level of the test, in (0, 1).
+
+    Raises:
+        OfTwoSuites: they share no suite.
+        UsageError, RunFolderError: as `read_report`.
+    """
+    report = read_report(folders, names, allow)
+    if len(report.suites) > 1:
+        first, second = report.suites
+        raise OfTwoSuites(first.suite, second.suite)
+    (suite,) = report.suites
+    (pairing,) = suite.pairings
+    others = {} if pairing.blocked else other_differences(suite.arms[0], suite.arms[1], 1.0 - alpha)
+    return Compared(suite, pairing, judge(pairing, margin, alpha), others)

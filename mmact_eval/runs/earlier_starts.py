@@ -12,13 +12,14 @@ from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.runs.reading import read_manifest, read_sessions
+from mmact_eval.wording import counted
 
 
 def done_before(folder: Path, done: int, planned: int) -> str:
     """``4 of 4 episodes were done before, by `mmact-eval run …` (2026-01-31 12:00 UTC)``; "" if none was."""
     if not done:
         return ""
-    text = f"{done} of {planned} episodes were done before"
+    text = f"{done} of {counted(planned, 'episode was', 'episodes were')} done before"
     starts = [session for session in read_sessions(folder) if session.event == "start"]
     if not starts:
         return f"{text}; {folder} does not say by which command."

@@ -13,6 +13,7 @@ from mmact_eval.runs.missing_videos import without_video
 from mmact_eval.runs.request import RunRequest
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.wording import counted
 
 _NUMPY_SEEDS = 2**32 - 1
 """The largest seed of numpy's global generator."""
@@ -111,9 +112,10 @@ def plan_episodes(
     for task in tasks:
         starts = select_init_states(init_states, task)
         if episodes > len(starts) and suite.protocol.seed_mode == "upstream":
+            init_states = counted(len(starts), "init state")
             raise UsageError(
-                f'task "{task.name}" has {len(starts)} init states to start from; seed mode "upstream" cannot run '
-                f"{episodes} episodes. Use --episodes {len(starts)} or --set protocol.seed_mode=episode."
+                f'task "{task.name}" has {init_states} to start from; seed mode "upstream" cannot '
+                f"run {counted(episodes, 'episode')}. Use --episodes {len(starts)} or --set protocol.seed_mode=episode."
             )
         for k in range(episodes):
             round_, place = divmod(k, len(starts))

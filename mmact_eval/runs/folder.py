@@ -26,13 +26,13 @@ from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.files.rescue import rescue, write_manifest
 from mmact_eval.runs.manifest import Manifest
 from mmact_eval.runs.reading import read_episodes, read_manifest
-from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.types import About, Episode, EpisodeResult
 
-Weigh = Callable[[Sequence[str]], tuple[Sequence[str], str]]
+Weigh = Callable[[Sequence[About]], tuple[Sequence[str], str]]
 """Which differences between two fingerprints count, and advice about them; see `optional.WeighsDifferences`."""
 
 
-def all_count(differences: Sequence[str]) -> tuple[Sequence[str], str]:
+def all_count(differences: Sequence[About]) -> tuple[Sequence[str], str]:
     """What holds for most policies."""
     return differences, ""
 

@@ -8,6 +8,7 @@ Nothing need be there but the fingerprint: folders of 0.1 lack what came later.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,7 @@ class ActionPart(_Part):
     low: float | None = None
     high: float | None = None
     hz: float | None = None
+    description: Text = ""
 
 
 class EnvPart(_Part):
@@ -208,11 +210,14 @@ class Manifest(_Part):
                 f"{VERSION}): pip install -U mmact-eval"
             )
         try:
-            return cls.model_validate(data, context=_READING)
+            found = cls.model_validate(data, context=_READING)
         except ValidationError as error:
-            raise RunFolderError(
-                f"{where} is damaged, {_in_words(error)}. Put that right, or put a copy of the file back."
-            ) from error
+            problem: str | None = _in_words(error)
+        else:
+            problem = _no_number({"fingerprint.protocol": found.made_with.protocol, "protocol": found.protocol})
+            if problem is None:
+                return found
+        raise RunFolderError(f"{where} is damaged, {problem}. Put that right, or put a copy of the file back.")
 
     @property
     def made_with(self) -> MadeWith:
@@ -245,6 +250,18 @@ class Manifest(_Part):
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data, as it was read or made: what was not there is not added."""
         return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+def _no_number(data: Mapping[str, Any], prefix: str = "") -> str | None:
+    """What of nested data is infinite or NaN, in words; a protocol holds no such number. None if nothing is."""
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            problem = _no_number(value, f"{prefix}{key}.")
+            if problem is not None:
+                return problem
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"{prefix}{key}: Input should be a finite number (there is {value})"
+    return None
 
 
 def _in_words(error: ValidationError) -> str:

@@ -19,6 +19,7 @@ from mmact_eval.observers.video import ARTIFACT, VideoMode, wanted
 from mmact_eval.optional import NamesArtifact
 from mmact_eval.protocols import Env, MeasuringObserver
 from mmact_eval.types import Episode, EpisodeResult, Observation, PolicyOutput, Query
+from mmact_eval.wording import counted
 
 
 def without_video(folder: Path, mode: VideoMode, results: Iterable[EpisodeResult]) -> list[EpisodeResult]:
@@ -54,8 +55,8 @@ class SecondRollouts:
     def announced(self) -> str:
         """What is about to happen, a sentence."""
         return (
-            f"{len(self.episodes)} episodes that are done have no video: they are rolled out again for it, and their "
-            "results stay as they are."
+            f"{counted(len(self.episodes), 'episode that is done has', 'episodes that are done have')} no video: "
+            "rolled out again for it, while results stay as they are."
         )
 
     def spared(self, observers: Sequence[ObserverFactory]) -> list[ObserverFactory]:

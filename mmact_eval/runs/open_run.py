@@ -29,6 +29,7 @@ from mmact_eval.runs.request import RunOutcome, RunRequest
 from mmact_eval.runs.session_notes import SessionNotes
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.wording import counted
 
 
 class OpenRun:
@@ -153,7 +154,8 @@ class OpenRun:
         store = self._store
         store.require_in_place()
         for task, left in report.given_up.items():
-            store.warnings.append(f"task {task} ended in errors again and again; {left} episodes were not tried")
+            untried = counted(left, "episode was", "episodes were")
+            store.warnings.append(f"task {task} ended in errors again and again; {untried} not tried")
         if self._pending:
             with contextlib.suppress(RunFolderError):  # a full disk; the results are on it
                 self._notes.end(report)

@@ -17,6 +17,7 @@ from mmact_eval.runs.files.episode_log import NoEpisode, OfAnotherRun, parse_epi
 from mmact_eval.runs.files.session import Session, parse_sessions
 from mmact_eval.runs.manifest import Manifest
 from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.wording import counted
 
 _LISTED = 3
 
@@ -105,7 +106,8 @@ def read_episodes(folder: Path) -> tuple[dict[Episode, EpisodeResult], list[str]
         else:
             done[found.episode] = found
     if foreign:
-        warnings.append(f"{file}: {foreign} lines were made under another fingerprint than this run's; left out")
+        were = counted(foreign, "line was", "lines were")
+        warnings.append(f"{file}: {were} made under another fingerprint than this run's; left out")
     return done, warnings
 
 
@@ -123,7 +125,8 @@ def read_run(folder: Path) -> Run:
     name = manifest.made_with.suite_name
     results = [result for result in found.values() if not name or name == result.episode.suite]
     if len(results) < len(found):
-        warnings.append(f"{len(found) - len(results)} records of other suites than {name} were left out.")
+        others = len(found) - len(results)
+        warnings.append(f"{counted(others, 'record')} of other suites than {name} left out.")
     ordered = tuple(sorted(results, key=lambda result: result.episode))
     return Run(folder, manifest, read_sessions(folder), ordered, tuple(warnings))
 
@@ -157,11 +160,12 @@ def _read_strictly(file: Path, digest: str) -> tuple[dict[Episode, EpisodeResult
         warnings.append(f"{file}: not an episode, left out: {_listed(unreadable)}.")
     if foreign:
         warnings.append(
-            f"{file}: {len(foreign)} records were made under another fingerprint than this run's and are left out: "
+            f"{file}: {counted(len(foreign), 'record')} made under another fingerprint than this run's, left out: "
             f"{_listed(foreign)}."
         )
     if repeated:
-        warnings.append(f"{file}: {repeated} episodes are there twice with the same result; each counts once.")
+        are = counted(repeated, "episode is", "episodes are")
+        warnings.append(f"{file}: {are} there twice with the same result; each counts once.")
     return done, warnings
 
 

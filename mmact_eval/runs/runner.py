@@ -30,6 +30,7 @@ from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
 from mmact_eval.transforms import disturbance
 from mmact_eval.types import Episode
+from mmact_eval.wording import counted
 
 __all__ = ["Extension", "RunOutcome", "RunRequest", "default_folder", "execute", "execute_together", "same_policy"]
 
@@ -191,7 +192,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
         pending = pending_episodes(request, covered, done, folder)
         facts = _prepare_run(plugin, request, pending)
         if len(covered) < len(planned):
-            note = f"the policy can act in {len(covered)} of the {len(planned)} episodes asked for"
+            note = f"the policy can act in {len(covered)} of the {counted(len(planned), 'episode')} asked for"
             store.warnings.append(f"{note}; the others are left out")
         run = OpenRun(store, request, plugin, env_spec, made, policy, covered, pending, facts, reference)
         held.enter_context(opened.pop_all())
@@ -215,7 +216,8 @@ def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episo
         raise UsageError(text) from error
     covered = [episode for episode in planned if episode in able]
     if not covered:
-        raise UsageError(f"policy {policy.spec.name} can act in none of the {len(planned)} episodes asked for.")
+        asked = counted(len(planned), "episode")
+        raise UsageError(f"policy {policy.spec.name} can act in none of the {asked} asked for.")
     return covered
 
 

@@ -18,6 +18,7 @@ from mmact_eval.statistics.level import ALPHA
 from mmact_eval.studies.arms import Arm, Plan
 from mmact_eval.studies.study_folder import StudyFolder
 from mmact_eval.studies.until_decided import TURN, ArmWatch
+from mmact_eval.wording import counted
 
 Together = Literal["same-policy", "all", "none"]
 """Which arms share workers: those that one policy can serve, so that no two are in memory at once; all; or none."""
@@ -127,10 +128,11 @@ def _why_stopped(run: RunOutcome, watch: ArmWatch | None) -> str:
     left = len(run.planned) - len(run.results)
     if watch is None or watch.verdict == "undecided" or not left:
         return ""
+    pairs = counted(watch.pairs, "pair")
     return (
-        f"{watch.verdict} than the baseline after {watch.pairs} pairs, by a test that may be looked at after each "
+        f"{watch.verdict} than the baseline after {pairs}, by a test that may be looked at after each "
         "episode (the probability that any arm is stopped for a difference that is not there is at most "
-        f"{100 * ALPHA:g} %); {left} episodes were not run"
+        f"{100 * ALPHA:g} %); {counted(left, 'episode was', 'episodes were')} not run"
     )
 
 
@@ -156,5 +158,5 @@ def _told(outcome: ArmOutcome) -> str:
     completed = [result for result in run.results if result.outcome != "error"]
     solved = sum(result.outcome == "success" for result in completed)
     errors = len(run.results) - len(completed)
-    text = f"{label}: {solved} of {len(completed)} solved" + (f", {errors} errors" if errors else "")
+    text = f"{label}: {solved} of {len(completed)} solved" + (f", {counted(errors, 'error')}" if errors else "")
     return text + (f"; stopped early: {outcome.stopped}" if outcome.stopped else "")

@@ -17,6 +17,7 @@ from mmact_eval.specs import still_action
 from mmact_eval.suite import Count
 from mmact_eval.transforms.base import Settings, TransformedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.wording import counted
 
 Actions = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ class DelayedPolicy(TransformedPolicy):
             replan: how many actions are executed for a query, at most.
         """
         steps = settings.steps
-        told = f"{steps} step{'s' if steps != 1 else ''} late"
+        told = f"{counted(steps, 'step')} late"
         super().__init__(inner, told, "delay", settings.model_dump())
         self._replan = replan
         self._at_start = np.tile(still_action(inner.spec.action), (steps, 1))

@@ -12,6 +12,7 @@ from mmact_eval.policies.remote.wire.specs import KEY, read_spec
 from mmact_eval.policy_output import json_data
 from mmact_eval.runs.fingerprint import differences
 from mmact_eval.specs import PolicySpec
+from mmact_eval.types import About
 
 RECORDED_AS = "policy.config.metadata."
 """Where a run's fingerprint holds what a server says of itself."""
@@ -75,16 +76,16 @@ class SameModel:
         if changed:
             where = "the run began with" if url == self._url else self._url
             text = f"{url} serves another policy than {where}: {_shortened(changed)}. A run is of one model."
-            raise Refused(f"{text} {self._advice(changed)}".rstrip())
+            raise Refused(f"{text} {self._advice([line.field for line in changed])}".rstrip())
 
-    def weigh(self, changed: Sequence[str]) -> tuple[list[str], str]:
+    def weigh(self, changed: Sequence[About]) -> tuple[list[About], str]:
         """Of the differences between two fingerprints, those that count, and what can be done about them.
 
         See `mmact_eval.optional.WeighsDifferences`.
         """
-        ignored = tuple(f"{RECORDED_AS}{path}{end}" for path in self._ignored for end in (".", ":"))
-        counts = [line for line in changed if not line.startswith(ignored)]
-        said = [line.removeprefix(RECORDED_AS) for line in counts if line.startswith(RECORDED_AS)]
+        ignored = tuple(f"{RECORDED_AS}{path}." for path in self._ignored)
+        counts = [line for line in changed if not f"{line.field}.".startswith(ignored)]
+        said = [line.field.removeprefix(RECORDED_AS) for line in counts if line.field.startswith(RECORDED_AS)]
         return counts, self._advice(said) if said else ""
 
     def _check_ignored(self, said: Mapping[str, Any]) -> None:
@@ -96,9 +97,9 @@ class SameModel:
                     f"{', '.join(known)[:500] or 'nothing'}.{did_you_mean(path, known)}"
                 )
 
-    def _advice(self, changed: Sequence[str]) -> str:
-        """What can be left out; not what a server of ours says of its policy's spec and files."""
-        paths = [line.partition(": ")[0] for line in changed if not line.startswith(_IS_THE_MODEL)]
+    def _advice(self, fields: Sequence[str]) -> str:
+        """Which of them can be left out; not what a server of ours says of its policy's spec and files."""
+        paths = [field for field in fields if not field.startswith(_IS_THE_MODEL)]
         if not paths:
             return ""
         paths = list(dict.fromkeys([*self._ignored, *paths]))

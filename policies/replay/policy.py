@@ -138,6 +138,7 @@ def _compare(recorded: DataSet, env_spec: EnvSpec) -> None:
     """Refuse a data set of another robot or another meaning of actions."""
     env: Mapping[str, Any] = recorded.about.get("env", {})
     before, now = env.get("action", {}), asdict(env_spec.action)
+    del now["description"]  # says the same in words
     changed = [f"{key} {before.get(key)!r}, here {value!r}" for key, value in now.items() if before.get(key) != value]
     if env.get("name") != env_spec.name:
         raise UsageError(f"the data set {recorded.folder} was recorded in {env.get('name')}, not in {env_spec.name}.")

@@ -4,6 +4,8 @@ const WORDS = { S: "success", F: "failure", E: "error", ".": "no result" };
 const CLIPS_AT_ONCE = 12;
 const CELL = 13, GAP = 2, BAND = 8;  // pixels of a cell, between cells, between lines of a task that wraps
 const MARGIN = 8;  // pixels left of the cells, for the arms' colours
+/* What a capture of the whole page shows without scrolling: so many cells and videos, the rest as it comes into view. */
+let cellsDrawn = 4000, videosLoaded = 24;
 
 const make = (tag, attributes = {}, ...children) => {
   const node = Object.assign(document.createElement(tag), attributes);
@@ -25,18 +27,37 @@ function urlOf(media) {
   return objects.get(media.id);
 }
 
-/* Videos of the gallery are made when they come into view. */
+/* Videos of the gallery are made when they come into view, the first ones soon after the page is there. */
 const loads = new WeakMap();
 const inView = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) { inView.unobserve(entry.target); loads.get(entry.target)(); }
+  for (const entry of entries) if (entry.isIntersecting) load(entry.target);
 }, { rootMargin: "200px" });
+function load(place) {
+  inView.unobserve(place);
+  loads.get(place)?.();
+  loads.delete(place);
+}
+
+/* A video's first frame as its poster: browsers paint no video that is out of sight, which captures and paper show. */
+function still(video) {
+  const picture = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+  try {
+    picture.getContext("2d").drawImage(video, 0, 0);
+    video.poster = picture.toDataURL("image/jpeg", 0.8);
+  } catch { /* A file beside a page that was opened from a disk may not be read. */ }
+}
 
 /* A video with what the policy said beside it. */
 function player(suite, detail, eager) {
   const box = make("div", { className: "screen" });
   let video = null;
-  const load = () => {
+  const loaded = () => {
     video = make("video", { muted: true, loop: true, playsInline: true, preload: "metadata", tabIndex: 0, title: "Play", src: urlOf(detail.video) });
+    video.addEventListener("loadeddata", () => {
+      if (video.currentTime > 0 || !video.paused) return;  // somebody is at another place already
+      video.addEventListener("seeked", () => still(video), { once: true });
+      video.currentTime = 0.001;  // a frame is there to be drawn only after a seek
+    }, { once: true });
     // The controls would cover the picture until it is played.
     const play = () => { if (!video.controls) { video.controls = true; video.play().catch(() => {}); } };
     video.addEventListener("click", play, { once: true });
@@ -44,12 +65,13 @@ function player(suite, detail, eager) {
     return video;
   };
   if (detail.video) {
-    if (eager) box.append(load());
+    if (eager) box.append(loaded());
     else {
-      const still = make("div", { className: "still" });
-      box.append(still);
-      loads.set(still, () => { if (video === null) still.replaceWith(load()); });
-      inView.observe(still);
+      const place = make("div", { className: "still" });
+      box.append(place);
+      loads.set(place, () => { if (video === null) place.replaceWith(loaded()); });
+      inView.observe(place);
+      if (videosLoaded-- > 0) setTimeout(() => load(place));
     }
   }
   const words = make("div");
@@ -60,16 +82,16 @@ function player(suite, detail, eager) {
       const step = make("button", { type: "button", textContent: said.step === null ? "–" : "step " + said.step });
       step.disabled = !detail.video || !suite.hz;
       step.onclick = () => {
-        if (video === null) loads.get(box.querySelector(".still"))();
+        if (video === null) load(box.querySelector(".still"));
         video.currentTime = said.step / suite.hz;
       };
-      const image = said.image ? make("img", { src: urlOf(said.image), alt: "image the policy generated", loading: "lazy" }) : null;
+      const image = said.image ? make("img", { src: urlOf(said.image), alt: "image the policy generated" }) : null;
       list.append(make("li", {}, step, make("span", { textContent: said.text }), image));
     }
     words.append(list);
   }
   if (detail.images) words.append(make("div", { className: "images" }, ...detail.images.map((image) =>
-    make("img", { src: urlOf(image), alt: image.label, title: image.label, loading: "lazy" }))));
+    make("img", { src: urlOf(image), alt: image.label, title: image.label }))));
   return [box, words];
 }
 
@@ -113,7 +135,7 @@ function grid(section, suite) {
   const strips = suite.tasks.map((task, number) => {
     const canvas = make("canvas"), count = make("span");
     const node = make("div", { className: "strip" }, make("div", { className: "name" }, make("b", { textContent: nameOf(task) }), count), canvas);
-    const strip = { node, canvas, count, number, columns: [], perLine: 1, drawn: false };
+    const strip = { node, canvas, count, number, columns: [], perLine: 1, drawn: false, visible: false, always: (cellsDrawn -= arms * task.episodes.length) >= 0 };
     const at = (event) => {
       const x = Math.floor((event.offsetX - MARGIN) / (CELL + GAP)), height = arms * (CELL + GAP) + BAND;
       const line = Math.floor(event.offsetY / height), arm = Math.floor((event.offsetY % height) / (CELL + GAP));
@@ -188,7 +210,7 @@ function grid(section, suite) {
       if (strip.visible && !strip.drawn) draw(strip);
     }
   }, { rootMargin: "300px" });
-  const refresh = () => strips.forEach((strip) => { layout(strip); if (strip.visible) draw(strip); });
+  const refresh = () => strips.forEach((strip) => { layout(strip); if (strip.visible || strip.always) draw(strip); });
 
   function choose(which) {
     for (const strip of strips) {
@@ -206,6 +228,7 @@ function grid(section, suite) {
   let width = holder.clientWidth;
   new ResizeObserver(() => { if (holder.clientWidth !== width) { width = holder.clientWidth; refresh(); } }).observe(holder);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
+  addEventListener("beforeprint", () => strips.forEach((strip) => { if (!strip.drawn) draw(strip); }));
 }
 
 /* Task bars: find and order. */
@@ -278,4 +301,12 @@ for (const section of document.querySelectorAll("main.suite")) {
 }
 document.getElementById("episode").addEventListener("click", (event) => { if (event.target === event.currentTarget) event.currentTarget.close(); });
 document.getElementById("episode").addEventListener("close", (event) => event.currentTarget.querySelector(".body").replaceChildren());
+/* Paper has no folds and is not scrolled. */
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  for (const fold of unfolded) fold.open = true;
+  for (const place of document.querySelectorAll(".gallery .still")) load(place);
+});
+addEventListener("afterprint", () => { for (const fold of unfolded) fold.open = false; });
 document.documentElement.dataset.ready = "yes";

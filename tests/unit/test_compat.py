@@ -48,3 +48,9 @@ def test_what_an_environment_does_not_have_is_left_empty() -> None:
     env = replace(ENV, action=replace(ENV.action, gripper=""))
     (problem,) = mismatches(env, POLICY)
     assert problem.endswith("takes ''; it has none: leave `gripper` empty.")
+
+
+def test_words_for_readers_of_an_action_are_not_compared() -> None:
+    env = replace(ENV, action=replace(ACTION, description="x, y, z: 1 is 0.05 m"))
+    assert mismatches(env, POLICY) == []
+    assert env.action == POLICY.action

@@ -66,6 +66,22 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, value: Path | N
     return value
 
 
+def report_formats(texts: Sequence[str]) -> list[str]:
+    """The formats that were typed, with commas or one by one; none for ``none`` alone.
+
+    Raises:
+        UsageError: one cannot be written, which is better known before a night of rollouts than after it.
+    """
+    from mmact_eval import registry
+
+    wanted = list(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
+    if wanted == ["none"]:
+        return []
+    for name in wanted:
+        registry.report(name)
+    return wanted
+
+
 @contextmanager
 def written_reports(report: Report, folder: Path, formats: Sequence[str]) -> Iterator[None]:
     """Write the reports of what was run; the body shows the tables, whether that worked or not.
@@ -82,7 +98,8 @@ def written_reports(report: Report, folder: Path, formats: Sequence[str]) -> Ite
     yield
     if problem:
         raise RunAborted(f"the episodes are done and safe, but {problem}") from problem
-    click.echo("Wrote " + ", ".join(str(file) for file in files))
+    if files:
+        click.echo("Wrote " + ", ".join(str(file) for file in files))
 
 
 def stop_on_sigterm() -> None:

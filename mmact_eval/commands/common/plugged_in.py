@@ -1,4 +1,8 @@
-"""What a command of a plug-in says of itself, read from its source: importing them all would make ``--help`` slow."""
+"""What a command of a plug-in says of itself, read from its source: importing them all would make ``--help`` slow.
+
+`mmact_eval.identity.code_files` parses sources too, but asks what they import, of all files that belong together, and
+only where top-level modules are; here it is one docstring of a module deep in a package.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def arm_names(runs: Sequence[Run], given: Sequence[str]) -> list[str]:
     """A name for each run. Runs of different suites with the same name are the same arm.
 
     A run is named by its policy. Where that is not enough to tell two runs of a suite apart, by what else differs in
-    their fingerprints (``expert replan=4``), and where nothing does, by its folder.
+    their fingerprints (``expert replan=4``); where nothing does, by the file that the policy is in (``mine
+    (b/mine.py:Mine)``), and at last by its folder.
 
     Args:
         runs: in the order of the report.
@@ -46,7 +47,7 @@ def arm_names(runs: Sequence[Run], given: Sequence[str]) -> list[str]:
         UsageError: two runs of a suite have the same name.
     """
     names = [name or _policy_name(run) for name, run in zip(given, runs, strict=True)]
-    for add in (_differing_settings, _folders):
+    for add in (_differing_settings, _targets, _folders):
         for clash in _clashing(runs, names):
             # All runs of that name get longer ones, so that an arm is named alike in every suite.
             group = [i for i, name in enumerate(names) if name == clash and not given[i]]
@@ -85,11 +86,29 @@ def _differing_settings(runs: Sequence[Run]) -> list[str]:
     # than the setting it follows from.
     untold = ("policy.config.", "policy.code", "policy.paths.", "physics.engine", "physics.pictures")
     telling = [key for key in keys if distinguishes(key) and not key.startswith(untold)]
-    return [" ".join(f"{key.rpartition('.')[2]}={short(one.get(key))}" for key in telling) for one in settings]
+    said = [[f"{key.rpartition('.')[2]}={short(one.get(key))}" for key in telling] for one in settings]
+    return [" ".join(dict.fromkeys(texts)) for texts in said]  # an argument is often a field of the spec too
+
+
+def _targets(runs: Sequence[Run]) -> list[str]:
+    """For each run what its policy was asked for as, if they do not all say the same."""
+    targets = [run.manifest.policy.target for run in runs]
+    return _tails(targets) if len(set(targets)) > 1 else [""] * len(runs)
 
 
 def _folders(runs: Sequence[Run]) -> list[str]:
-    return [f"({run.folder.resolve().name})" for run in runs]
+    return _tails([str(run.folder.resolve()) for run in runs])
+
+
+def _tails(paths: Sequence[str]) -> list[str]:
+    """``(a/mine)`` and ``(b/mine)`` for ``/x/a/mine`` and ``/x/b/mine``: the last parts, as many as tell them apart."""
+    parts = [path.split("/") for path in paths]
+    count = next((n for n in range(1, max(map(len, parts))) if _tell_apart(paths, parts, n)), max(map(len, parts)))
+    return [f"({'/'.join(of[-count:])})" for of in parts]
+
+
+def _tell_apart(paths: Sequence[str], parts: Sequence[Sequence[str]], count: int) -> bool:
+    return len({tuple(of[-count:]) for of in parts}) == len(set(paths))
 
 
 def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

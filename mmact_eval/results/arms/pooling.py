@@ -13,6 +13,7 @@ from mmact_eval.results.facts import RunFacts
 from mmact_eval.runs.fingerprint import differences
 from mmact_eval.runs.reading import Run
 from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.wording import counted
 
 _NOT_ASKED: Mapping[str, Any] = {"tasks": [], "episodes_planned": None}
 
@@ -57,7 +58,8 @@ def _pool(name: str, runs: Sequence[Run], allow: Sequence[str]) -> Run:
         f"They differ: {line}." for other in others for line in differences(first.fingerprint, other.fingerprint)
     )
     if repeated:
-        notes.append(f"{repeated} episodes are in more than one of them with the same result; each counts once.")
+        are = counted(repeated, "episode is", "episodes are")
+        notes.append(f"{are} in more than one of them with the same result; each counts once.")
     return replace(
         first,
         manifest=first.manifest.model_copy(update=_asked(runs, repeated)),

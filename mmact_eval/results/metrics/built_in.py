@@ -42,17 +42,19 @@ def _milliseconds(result: EpisodeResult) -> Value:
     return tuple(1000.0 * seconds for seconds in result.latencies)
 
 
+_FROM_ZERO = Mean(least=0.0)
+
 STANDARD = (
     Metric("rate", "success rate", Rate(), solved, better="higher", headline=True, standard=True),
     Metric("rate_all", "success rate, errors not solved", Rate(), lambda r: float(r.outcome == "success"),
            better="higher", standard=True),
-    Metric("steps_mean", "steps", Mean(), lambda r: None if r.outcome == "error" else r.steps, standard=True),
-    Metric("steps_success_mean", "steps to success", Mean(), lambda r: r.steps if r.outcome == "success" else None,
+    Metric("steps_mean", "steps", _FROM_ZERO, lambda r: None if r.outcome == "error" else r.steps, standard=True),
+    Metric("steps_success_mean", "steps to success", _FROM_ZERO, lambda r: r.steps if r.outcome == "success" else None,
            better="lower", standard=True),
     Metric("queries", "queries", Sum(), lambda r: r.queries, standard=True),
     Metric("latency_p50_ms", "latency, median", Percentile(50.0), _milliseconds, "ms", "lower", standard=True),
     Metric("latency_p95_ms", "latency, 95th percentile", Percentile(95.0), _milliseconds, "ms", "lower", standard=True),
-    Metric("seconds_mean", "seconds", Mean(), lambda r: None if r.outcome == "error" else r.seconds, "s",
+    Metric("seconds_mean", "seconds", _FROM_ZERO, lambda r: None if r.outcome == "error" else r.seconds, "s",
            standard=True),
 )  # fmt: skip
 """What every report has had, at fixed places."""
@@ -65,7 +67,7 @@ FURTHER = (
     Metric("picture/ssim", "SSIM of pictures", Mean(), _ssim, "", "higher", 3,
            figures=(transcript.SSIM, transcript.PICTURES, transcript.EQUAL)),
     Metric(DISPLACED, "displaced", Rate(), lambda r: figure(r, DISPLACED), figures=(DISPLACED,), compared=False),
-    Metric(METRES, "by how far", Mean(), lambda r: figure(r, METRES), "m", digits=3, figures=(METRES,),
+    Metric(METRES, "by how far", _FROM_ZERO, lambda r: figure(r, METRES), "m", digits=3, figures=(METRES,),
            compared=False),
     Metric("disturbance/success", "success where displaced", Rate(), _solved_displaced, better="higher",
            figures=(DISPLACED,)),

@@ -43,16 +43,22 @@ class Rate:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over episodes. Values: a number; or (number, weight), for means over different numbers of things."""
+    """The mean over episodes. Values: a number; or (number, weight), for means over different numbers of things.
 
+    Attributes:
+        least: what no number is below, and so no mean: 0 for a duration, say. The interval does not go below it.
+    """
+
+    least: float = -math.inf
     name = "mean"
     share = False
     interval = level.MEAN_INTERVAL
     test = level.NUMBER_TEST
 
     def measure(self, values: Sequence[Value], confidence: float = CONFIDENCE) -> Measured:
-        """The mean with its t-interval."""
-        return Measured(*mean_interval(*_weighted(values), confidence), len(values))
+        """The mean with its t-interval, as far as numbers go."""
+        value, low, high = mean_interval(*_weighted(values), confidence)
+        return Measured(value, low if math.isnan(low) else max(low, self.least), high, len(values))
 
     def compare(self, pairs: Sequence[tuple[Value, Value]], confidence: float = CONFIDENCE) -> Difference:
         """The permutation test of the paired differences, each pair counting the same, and its interval."""

@@ -32,7 +32,7 @@ from mmact_eval.policies.remote.wire.reading import pictures_in
 from mmact_eval.policies.remote.wire.renaming import Renaming
 from mmact_eval.policies.remote.wire.specs import KEY, identity
 from mmact_eval.specs import EnvSpec, PolicySpec
-from mmact_eval.types import Episode, Observation, PolicyOutput, Query
+from mmact_eval.types import About, Episode, Observation, PolicyOutput, Query
 
 _TRIES = 3
 """How often a query is asked when the connection breaks."""
@@ -107,7 +107,7 @@ class OpenpiPolicy(RemotePolicy):
         request = self._layout.request(observation)
         return pictures_in(request if self.native else self._rename.apply(request))
 
-    def weigh(self, changed: Sequence[str]) -> tuple[list[str], str]:
+    def weigh(self, changed: Sequence[About]) -> tuple[list[About], str]:
         """See `SameModel.weigh`."""
         return self._model.weigh(changed)
 

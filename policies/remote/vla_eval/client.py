@@ -27,7 +27,7 @@ from mmact_eval.policies.remote.wire.reading import pictures_in
 from mmact_eval.policies.remote.wire.specs import KEY, identity
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import Suite
-from mmact_eval.types import Episode, Observation, PolicyOutput, Query
+from mmact_eval.types import About, Episode, Observation, PolicyOutput, Query
 
 _SESSIONS = 64
 
@@ -96,7 +96,7 @@ class VlaEvalPolicy(RemotePolicy):
         """The images as they are sent; see `mmact_eval.optional.ShowsPictures`."""
         return pictures_in(self._layout.request(observation))
 
-    def weigh(self, changed: Sequence[str]) -> tuple[list[str], str]:
+    def weigh(self, changed: Sequence[About]) -> tuple[list[About], str]:
         """See `SameModel.weigh`."""
         return self._model.weigh(changed)
 

@@ -22,6 +22,7 @@ VERSION = 1
 def describe(spec: PolicySpec) -> dict[str, Any]:
     """A policy's spec as plain data."""
     described: dict[str, Any] = plain_data(asdict(spec))
+    del described["action"]["description"]  # words for people, which clients from before there were any do not know
     return {"version": VERSION, "spec": described}
 
 

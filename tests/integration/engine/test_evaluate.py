@@ -98,6 +98,13 @@ def test_tables_reports_and_words(tmp_path: Path) -> None:
     assert "total" in str(results)
 
 
+def test_results_can_be_keys_and_are_equal_to_themselves_alone() -> None:
+    first, second = (mmact_eval.evaluate("random", TOY, tasks=0, episodes=1, progress=False) for _ in range(2))
+    assert {first: 1, second: 2}[first] == 1
+    assert first == first
+    assert first != second
+
+
 def test_the_folder_of_nobody_goes_with_its_results() -> None:
     results = mmact_eval.evaluate("toy", "toy", tasks="easy", episodes=1, progress=False)
     folder = results.folder

@@ -203,3 +203,25 @@ def test_hostile_names_stay_text(tmp_path: Path, browser: Browser) -> None:
     assert browser.run("document.querySelectorAll('img').length") == 0
     assert evil in browser.run("document.querySelector('h1').textContent")
     assert browser.problems == []
+
+
+def test_a_capture_of_the_whole_page_shows_what_nobody_has_scrolled_to(browser: Browser, page: Path) -> None:
+    browser.resize(390, 844)
+    browser.open(page)
+    posters = "(clip) => clip.querySelector('video')?.poster"
+    browser.wait(f"[...document.querySelectorAll('.gallery .clip')].every({posters})")
+    drawn = "(canvas) => new Uint32Array(canvas.getContext('2d').getImageData(0, 0, 30, 30).data.buffer).some((p) => p)"
+    assert browser.run(f"[...document.querySelectorAll('.strip canvas')].every({drawn})")
+    assert browser.run("scrollY") == 0
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    assert browser.run("document.querySelector('.measures .scroll table').scrollWidth") <= 390
+    assert browser.problems == []
+
+
+def test_paper_has_no_folds(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert browser.run("document.querySelectorAll('details:not([open])').length") > 0
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    assert browser.run("document.querySelectorAll('details:not([open]), .gallery .still').length") == 0
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    assert browser.run("document.querySelectorAll('details:not([open])').length") > 0

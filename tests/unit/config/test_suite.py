@@ -149,6 +149,29 @@ def test_overrides_change_fields_and_make_the_maps_on_the_way(tmp_path: Path) ->
     assert load_suite(str(path)).protocol.max_steps == 7
 
 
+def test_a_map_changes_the_fields_it_names_and_an_empty_one_empties(tmp_path: Path) -> None:
+    path = tmp_path / "foo.yaml"
+    path.write_text(MINIMAL + "env_args: {benchmark: x, k: {a: 1, b: 2}}\n")
+    kept = load_suite(str(path)).protocol
+    for suite in (
+        load_suite(str(path), ["protocol={resolution: 64}", "env_args={k: {b: 3}}"]),
+        load_suite(str(path), changes={"protocol": {"resolution": 64}, "env_args": {"k": {"b": 3}}}),
+    ):
+        assert suite.protocol == kept.model_copy(update={"resolution": 64})
+        assert suite.env_args == {"benchmark": "x", "k": {"a": 1, "b": 3}}
+    assert load_suite(str(path), ["env_args={}"]).env_args == {}
+
+
+def test_what_is_wrong_in_a_map_that_was_typed_is_named_with_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "foo.yaml"
+    path.write_text(MINIMAL.replace("max_steps: 7", "max_steps: 0"))
+    assert refused(path, "protocol={resolution: 4, max_step: 1}") == [
+        '--set protocol={resolution: 4, max_step: 1}: protocol.max_step: unknown field. Did you mean "max_steps"?',
+        "--set protocol={resolution: 4, max_step: 1}: protocol.resolution: must be an integer ≥ 16 and ≤ 2048, not 4",
+        "foo.yaml:4: protocol.max_steps: must be an integer ≥ 1, not 0",
+    ]
+
+
 def test_a_wrong_override_is_named_as_it_was_typed(tmp_path: Path) -> None:
     path = tmp_path / "foo.yaml"
     path.write_text(MINIMAL)

@@ -83,7 +83,7 @@ def test_a_gpu_that_cannot_render_is_pointed_out(monkeypatch: pytest.MonkeyPatch
 
 def test_a_plug_in_with_missing_packages_is_a_note_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = registry.Listing("toy", "x:y", "mmact-eval", "")
-    missing = registry.Listing("robotwin", "x:y", "mmact-eval", "missing sapien: pip install 'mmact-eval[robotwin]'")
+    missing = registry.Listing("robotwin", "x:y", "mmact-eval", "missing sapien", "pip install 'mmact-eval[robotwin]'")
     monkeypatch.setattr(registry, "listing", lambda group: [ready, missing] if group == registry.ENVS else [])
     checks = examine()
     assert healthy(checks)

@@ -19,6 +19,7 @@ from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.policies.remote.wire.layouts import LIBERO_ACTION, LiberoLayout
 from mmact_eval.policies.remote.wire.renaming import Renaming
 from mmact_eval.specs import EnvSpec
+from mmact_eval.types import Change
 
 LIBERO = EnvSpec("libero", {"agentview": (8, 8), "wrist": (8, 8)}, "rotated 180°", {}, LIBERO_ACTION)
 
@@ -81,7 +82,8 @@ def test_arrays_become_lists_that_a_manifest_can_hold() -> None:
 
 
 def test_of_two_fingerprints_only_what_is_not_left_out_counts() -> None:
-    changed = ["policy.config.metadata.pid: 1 → 2", "seed: 0 → 1", "policy.config.metadata.pidfile: a → b"]
+    named = {"policy.config.metadata.pid": (1, 2), "seed": (0, 1), "policy.config.metadata.pidfile": ("a", "b")}
+    changed = [Change.of(field, *values) for field, values in named.items()]
     counts, advice = SameModel("p", "pid").weigh(changed)
     assert counts == changed[1:]
     assert advice.endswith("--policy-args ignore_metadata=pid,pidfile")

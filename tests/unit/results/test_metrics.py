@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html as html_module
 import json
 import subprocess
@@ -144,6 +145,22 @@ def test_a_package_brings_a_headline_by_its_entry_point(
     assert "success: 4 of 10 completed episodes (95 % interval 12.2–73.8 %); average length 3.30 of 5" in shown
 
 
+def test_installed_packages_are_looked_through_once_a_process(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(group: str) -> list[EntryPoint]:
+        asked.append(group)
+        return []
+
+    monkeypatch.setattr(registry, "entry_points", counted)
+    monkeypatch.setattr(registry, "_points", functools.cache(registry._points.__wrapped__))
+    runs = [make_run(name, {"cup": "SSFE"}, policy={"name": name}) for name in ("a", "b", "c")]
+    read_report(runs)
+    assert asked == [registry.METRICS]
+
+
 def test_a_metric_that_cannot_measure_is_left_out_and_said(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -206,6 +223,14 @@ def test_reports_of_runs_without_figures_have_no_further_table(make_run: MakeRun
     assert " ".join(next(csv.tasks(report))) == FORMER
     assert " ".join(next(csv.pairs(report))) == FORMER_PAIRS
     assert "length" not in text_table(report.runs[0].summary)
+
+
+def test_the_interval_of_what_cannot_be_negative_begins_at_nothing() -> None:
+    results = [replace(result, seconds=float(i == 0), steps=1 + i) for i, result in enumerate(chains([1, 2, 3]))]
+    measures = summarize(results, {}).total.measures
+    assert measures["seconds_mean"].low == 0.0 < measures["seconds_mean"].value < measures["seconds_mean"].high
+    assert measures["steps_mean"].low == 0.0
+    assert Mean().measure([0.0, 0.0, 1.0]).low < 0.0  # of a number of which nothing is known
 
 
 FORMER = (

@@ -63,7 +63,7 @@ def test_an_episode_of_both_counts_once_and_contradictions_are_refused(make_run:
     same = [make_run("a", {"cup": "SE"}), make_run("b", {"cup": "SF"})]
     (arm,) = read_report(same, ["mine", "mine"]).runs
     assert (arm.summary.total.episodes, arm.summary.total.errors, arm.summary.total.successes) == (2, 0, 1)
-    assert any("1 episodes are in more than one" in warning for warning in arm.summary.warnings)
+    assert any("1 episode is in more than one" in warning for warning in arm.summary.warnings)
     with pytest.raises(RunFolderError, match="different results of toy/cup/init1/seed0"):
         read_report([same[1], make_run("c", {"cup": "SS"})], ["mine", "mine"])
     with pytest.raises(UsageError, match="given twice"):

@@ -507,3 +507,15 @@ def test_the_terminal_shows_arms_against_the_first(make_run: Callable[..., Path]
     told = "not compared: protocol.replan: 4 → 1 (--allow protocol.replan compares them all the same)"
     assert blocked == f"  c  {told}"
     assert text_pairings(read_report(folders[:1]).suites[0]) == ""
+
+
+def test_what_is_not_real_of_several_policies_is_said_once_whatever_they_are_called(make_run: Any) -> None:
+    folders = []
+    for name in ("net", "net: random"):
+        folder = make_run(name[-4:], {"cup": "SF"}, policy={"name": name})
+        data = json.loads((folder / "manifest.json").read_text())
+        data["policy"] |= {"name": name, "not_real": "random weights"}
+        (folder / "manifest.json").write_text(json.dumps(data))
+        folders.append(folder)
+    assert read_report(folders).not_real == ("Each of the policies net, net: random: random weights.",)
+    assert read_report(folders[:1]).not_real == ("Policy net: random weights.",)

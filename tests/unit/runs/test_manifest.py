@@ -88,11 +88,30 @@ def test_a_manifest_of_a_newer_version_is_one_clear_message(tmp_path: Path) -> N
         ({"env": {"action": {"hz": [20]}}}, r"env\.action\.hz: "),
         ({"command": "mmact-eval run"}, "command: "),
         ({"manifest_version": "first"}, "manifest_version: "),
+        ({"protocol": {"max_steps": float("inf")}}, r"protocol\.max_steps: .*there is inf"),
+        (
+            {"fingerprint": {"protocol": {"disturbance": {"metres": float("nan")}}}},
+            r"fingerprint\.protocol\.disturbance\.metres: .*there is nan",
+        ),
     ],
 )
 def test_a_damaged_field_is_named_with_its_file(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(RunFolderError, match=rf"{tmp_path}/manifest\.json is damaged, {says}".replace('"', "['\"]")):
         read_run(written(tmp_path, **changes))
+
+
+def test_an_infinite_argument_of_a_policy_is_no_damage_and_every_report_has_it(make_run: Any, tmp_path: Path) -> None:
+    from mmact_eval import registry
+    from mmact_eval.results.reporting import read_report, write_reports
+
+    folder = make_run("a", {"cup": "SF"})
+    data = json.loads((folder / "manifest.json").read_text())
+    data["fingerprint"]["policy"]["args"] = {"bound": float("inf"), "start": float("nan")}
+    (folder / "manifest.json").write_text(json.dumps(data))
+    report = read_report([folder])
+    write_reports(report, tmp_path / "out", [entry.name for entry in registry.listing(registry.REPORTS)])
+    (suite,) = json.loads((tmp_path / "out" / "report.json").read_text())["suites"]
+    assert suite["arms"][0]["fingerprint"]["policy"]["args"] == {"bound": "inf", "start": None}
 
 
 def test_nothing_need_be_there_but_the_fingerprint(tmp_path: Path) -> None:

@@ -284,10 +284,10 @@ def test_lines_made_under_another_fingerprint_are_noticed_and_left_out(tmp_path:
     done, warnings = read_episodes(tmp_path / "a")
     assert {episode.init_state for episode in done} == {0, 2}
     assert len(warnings) == 1
-    assert "1 lines were made under another fingerprint" in warnings[0]
+    assert "1 line was made under another fingerprint" in warnings[0]
     run = read_run(tmp_path / "a")
     assert [r.episode.init_state for r in run.results] == [0, 2]
-    assert any("1 records were made under another fingerprint" in text and "line 2" in text for text in run.warnings)
+    assert any("1 record made under another fingerprint" in text and "line 2" in text for text in run.warnings)
 
 
 def test_a_session_cut_in_half_costs_only_itself(tmp_path: Path) -> None:
