@@ -104,6 +104,7 @@ class EnvPart(_Part):
     proprioception: list[Text] = []
     disturbable: bool = False
     physics: dict[str, Any] | None = None
+    stages: int = 1
 
 
 class Manifest(_Part):
