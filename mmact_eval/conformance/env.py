@@ -57,7 +57,8 @@ def check_env_plugin(
     if answers_well:
         subject += f", task {test.task.name}"
     try:
-        for promise in (*env_promises.PROMISES, *env_stages.PROMISES, *env_endings.PROMISES):
+        of_stages = env_stages.PROMISES if suite.protocol.stages > 1 else ()
+        for promise in (*env_promises.PROMISES, *of_stages, *env_endings.PROMISES):
             if not answers_well:
                 finding = Finding(promise.name, "skipped", promise.promised, _NEEDS_ANSWERS)
             elif promise.name == "gymnasium" and not gymnasium:

@@ -58,11 +58,6 @@ def _played(test: EnvUnderTest, actions: Actions, most: int) -> list[_Part]:
     return parts
 
 
-def _require_several(test: EnvUnderTest) -> None:
-    if test.suite.protocol.stages == 1:
-        raise Skipped("the suite's episodes have one stage")
-
-
 @promise(
     "the end of a stage",
     "a solved stage ends the chunk, not the episode: the next instruction is observed, the next stage has 0 steps; the "
@@ -70,7 +65,6 @@ def _require_several(test: EnvUnderTest) -> None:
     mend='after the action that solves a stage, stop: info["interrupted"] = True, info["stages"] with the next `Stage`',
 )
 def _ends_stages(test: EnvUnderTest) -> None:
-    _require_several(test)
     number, solution = test.suite.protocol.stages, solution_of(test)
     before = test.env.begin(test.episodes[0]).instruction
     tally, steps = stage_rules.StageTally(), 0
@@ -100,7 +94,6 @@ def _ends_stages(test: EnvUnderTest) -> None:
     mend="look after every action whether the stage is solved, and never at T",
 )
 def _is_the_same_in_pieces(test: EnvUnderTest) -> None:
-    _require_several(test)
     solution = solution_of(test)
     whole = _starts(_played(test, solution, len(solution)))
     for most in (1, 3):
@@ -126,7 +119,6 @@ def _starts(parts: Sequence[_Part]) -> list[tuple[str, str, tuple[bool, bool]]]:
     mend="count the steps of each stage; at the limit return truncated = True",
 )
 def _gives_up_a_stage(test: EnvUnderTest) -> None:
-    _require_several(test)
     few = max(1, len(test.actions) // 2)
     with test.another(Needs(), {"stage_steps": few}) as env:
         env.begin(test.episodes[0])
