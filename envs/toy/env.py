@@ -69,7 +69,7 @@ class ToyEnv(GymEnv):
             self._advance(action)
             self._steps += 1
             done += 1
-            solved = self._reached
+            solved = self._success
             goes_on = self._stages.step(solved)
             if solved or self._out_of_steps:
                 break
@@ -129,7 +129,7 @@ class ToyEnv(GymEnv):
         return of_stage or self._steps >= protocol.max_steps
 
     @property
-    def _reached(self) -> bool:
+    def _success(self) -> bool:
         return bool(np.linalg.norm(self._position - self._scene.target) < self._scene.tolerance)
 
     def _observe(self) -> Observation:

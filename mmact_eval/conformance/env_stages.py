@@ -65,10 +65,15 @@ def _played(test: EnvUnderTest, actions: Actions, most: int) -> list[_Part]:
     mend='after the action that solves a stage, stop: info["interrupted"] = True, info["stages"] with the next `Stage`',
 )
 def _ends_stages(test: EnvUnderTest) -> None:
-    number, solution = test.suite.protocol.stages, solution_of(test)
+    solution = solution_of(test)
+    for most in (len(solution), 1):  # stages that end in the middle of a chunk, and with it
+        _require_good_ends(test, _played(test, solution, most))
+
+
+def _require_good_ends(test: EnvUnderTest, parts: Sequence[_Part]) -> None:
     before = test.env.begin(test.episodes[0]).instruction
     tally, steps = stage_rules.StageTally(), 0
-    for part in _played(test, solution, len(solution)):
+    for part in parts:
         steps += part.steps
         require(part.stages != (), f'info["stages"] is missing after {steps} steps')
         told = f"after {steps} steps ({_told(part.stages)})"
@@ -77,13 +82,13 @@ def _ends_stages(test: EnvUnderTest) -> None:
         if any(part.done):
             break
         if not began:
-            continue  # it was interrupted for another reason
+            continue
         require(part.over, f'{told}: all actions were executed; say info["interrupted"] = True')
         require_equal(0, part.stages[-1].steps, f"{told}: the further stage has steps")
         other = part.stages[-1].task == part.stages[-2].task or part.instruction != before
         require(other, f'{told}: the instruction is still "{before}"')
         before = part.instruction
-    require_equal(number, len(part.stages), "the solved episode has stages: protocol.stages and told")
+    require_equal(test.suite.protocol.stages, len(part.stages), "protocol.stages and those of the solved episode are")
     require(all(stage.success for stage in part.stages), f"solved, and its stages are {_told(part.stages)}")
     require(part.done == (True, False), f"with its last stage solved, (terminated, truncated) are {part.done}")
 

@@ -36,8 +36,9 @@ class TranscriptRecorder:
     stages, each line has the ``instruction``, and a text that is repeated in the next stage has one again.
 
     An image that says which frame it predicts (`PolicyOutput.extras`, ``image_of``) gets ``psnr`` (dB; absent if equal)
-    and ``ssim``, and the frame itself as ``reached``. It stays unscored if the episode ends before that frame or nobody
-    looked at it: looks are where chunks end, so the interval of queries should divide the steps predicted.
+    and ``ssim``, and the frame itself as ``reached``. It stays unscored if the episode, or the stage, ends before that
+    frame or nobody looked at it: looks are where chunks end, so the interval of queries should divide the steps
+    predicted.
 
     Attributes:
         artifact: what it makes.
@@ -67,6 +68,8 @@ class TranscriptRecorder:
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """Keep what is new."""
+        if query.new_stage:
+            self._due.clear()  # what was predicted for later was meant for the stage before
         before = self._said[-1]["text"] if self._said and not query.new_stage else None
         expected = self._reference(query) if self._reference and output.text is not None else None
         if output.image is None and expected is None and (output.text is None or output.text == before):

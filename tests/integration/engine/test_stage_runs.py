@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from staged_policies import CANNOT_FORGET, FAILS_ONCE, FORGETFUL
+from counted_policies import CANNOT_FORGET, FAILS_ONCE, FORGETFUL
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions

@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("websockets", reason="the `remote` extra")
 pytest.importorskip("msgpack", reason="the `remote` extra")
 
+from counted_policies import FORGETFUL
 from remote_servers import ForeignServer, Served, chunks_of, toy_layout, toy_spec
-from staged_policies import FORGETFUL
 
 from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
