@@ -53,7 +53,8 @@ def place_target(task: str, before: NDArray[np.float64], rng: np.random.Generato
         return np.array([-np.sign(before[0]) * rng.uniform(0.3, 0.9), rng.uniform(-0.6, 0.6)])
     distance, angle = rng.uniform(0.25, 0.45), rng.uniform(0.0, 2.0 * np.pi)
     offset = distance * np.array([np.cos(angle), np.sin(angle)])
-    return before + np.where(np.abs(before + offset) > 0.9, -offset, offset)  # bounces back from the border
+    target: NDArray[np.float64] = before + np.where(np.abs(before + offset) > 0.9, -offset, offset)  # off the border
+    return target
 
 
 def move(scene: Scene, position: NDArray[np.float64], action: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,13 +38,13 @@ def colour_of(instruction: str) -> str:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[EpisodeResult]]:
     folder = tmp_path_factory.mktemp("recorded")
-    return folder, record(request(), folder, RecordOptions(images="png")).run.results
+    return folder, list(record(request(), folder, RecordOptions(images="png")).run.results)
 
 
 def test_frames_have_the_instruction_of_their_stage(recorded: tuple[Path, list[EpisodeResult]]) -> None:
     folder, results = recorded
-    texts = pd.read_parquet(folder / "meta" / "tasks.parquet").reset_index()
-    texts = texts.set_index("task_index")[texts.columns[0]]
+    named = pd.read_parquet(folder / "meta" / "tasks.parquet")
+    texts = dict(zip(named.task_index, named.index, strict=True))
     frames = pd.read_parquet(folder / "data" / "chunk-000" / "file-000.parquet")
     rows = pd.read_parquet(folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
     assert len(rows) == len(results) == 3

@@ -84,7 +84,7 @@ class _Modest(ToyPlugin):
 
 def plugin_of(kind: type[ToyEnv]) -> ToyPlugin:
     made = broken_envs._Plugin()
-    made.env = kind  # type: ignore[misc]
+    made.env = kind
     return made
 
 
