@@ -73,7 +73,8 @@ class ToyEnv(GymEnv):
             goes_on = self._stages.step(solved)
             if solved or self._out_of_steps:
                 break
-        success, truncated = solved and not goes_on, not solved and self._out_of_steps
+        success = solved and not goes_on
+        truncated = not success and self._out_of_steps
         info: dict[str, Any] = {"steps": done, "success": success}
         if self._protocol.stages > 1:
             info |= {"stages": self._stages.attempted, "interrupted": goes_on}
