@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -48,7 +48,7 @@ class GymEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
             needs: what of it is looked at.
             interface: the plug-in's spec of the suite.
             state_limits: the largest absolute value in state vectors, for all or by key.
-            instructions: the space of the instruction; None if it is always the task's.
+            instructions: the space of the instruction (see `text_space`); None if it is always the task's.
             render_mode: ``rgb_array`` or None; pictures come from `render` either way.
 
         Raises:
@@ -106,7 +106,11 @@ class GymEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         return observation, {"episode": episode.key, "scene_hash": self.scene_hash()}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """One action, as a chunk of one; see `step_chunk`."""
+        """One action, as a chunk of one; see `step_chunk`.
+
+        Where an episode has stages, ``info["stages"]`` tells when one ends: the last one listed is then another, and
+        the observation has its instruction.
+        """
         observation, reward, terminated, truncated, info = self.step_chunk(np.asarray(action)[np.newaxis])
         return as_dict(observation), reward, terminated, truncated, info
 
@@ -155,9 +159,14 @@ class GymEnv(gymnasium.Env[Obs, NDArray[np.float32]]):
         state: dict[str, gymnasium.Space[Any]] = {
             key: box(-limits[key], limits[key], (spec.dim,), np.float64) for key, spec in self.interface.state.items()
         }
-        words = self.task.instruction
-        text = instructions or gymnasium.spaces.Text(len(words), min_length=len(words), charset=frozenset(words))
+        text = instructions or text_space([self.task.instruction])
         return dictionary({"images": dictionary(images), "state": dictionary(state), "instruction": text})
+
+
+def text_space(sentences: Sequence[str]) -> gymnasium.spaces.Text:
+    """The smallest space that holds all the instructions an environment may give, in an episode with stages say."""
+    lengths = [len(sentence) for sentence in sentences]
+    return gymnasium.spaces.Text(max(lengths), min_length=min(lengths), charset=frozenset("".join(sentences)))
 
 
 def as_dict(observation: Observation) -> Obs:

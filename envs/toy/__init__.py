@@ -5,6 +5,7 @@ Everything but `make` answers without importing the simulator, so that listing a
 
 - ``args.py``: what a suite may write in ``env_args``, checked with clear messages;
 - ``world.py``: the "simulator": scenes, dynamics, pictures;
+- ``stages.py``: several targets one after another, where the protocol has stages;
 - ``env.py``: the `gymnasium.Env` that the engine drives;
 - ``gym_ids.py``: its id, for people who want `gymnasium.make`.
 """
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mmact_eval.envs.toy.args import ToyArgs
+from mmact_eval.envs.toy.stages import MOST_STAGES
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.specs import ActionSpec, EnvSpec, StateSpec
@@ -59,6 +61,7 @@ class ToyPlugin:
             privileged=True,
             not_real="toy world, not a benchmark",
             disturbable=True,
+            stages=MOST_STAGES,
         )
 
     def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:

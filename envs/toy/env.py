@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.envs.toy.args import ToyArgs
+from mmact_eval.envs.toy.stages import COLOURS, Stages, instruction
 from mmact_eval.envs.toy.world import Scene, draw, make_scene, move
 from mmact_eval.errors import UsageError
-from mmact_eval.gym_env import GymEnv
+from mmact_eval.gym_env import GymEnv, text_space
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
@@ -24,8 +25,9 @@ class ToyEnv(GymEnv):
     """A 2-D point reacher.
 
     The engine uses `begin` and `step_chunk`, other people `reset` and `step`, which `GymEnv` writes: the same world
-    behind both. Actions are (2,) float32 in [-1, 1], values outside are clipped. The reward is 1 at success and else 0;
-    an episode terminates at success and is truncated after the protocol's ``max_steps``.
+    behind both. Actions are (2,) float32 in [-1, 1], values outside are clipped. The reward is 1 at success (of
+    each stage, where there are several) and else 0; an episode terminates at success and is truncated after the
+    protocol's ``max_steps``, or the ``stage_steps`` of a stage.
 
     Attributes:
         renders: how many camera images were drawn for observations; unseen ones must not be.
@@ -34,7 +36,9 @@ class ToyEnv(GymEnv):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  # as Gymnasium declares it
 
     def __init__(self, interface: EnvSpec, suite: Suite, task: Task, needs: Needs, args: ToyArgs) -> None:
-        super().__init__(suite, task, needs, interface, state_limits=2.0)
+        colours = list(COLOURS)[: None if suite.protocol.stages > 1 else 1]
+        words = text_space([instruction(task.name, colour) for colour in colours])
+        super().__init__(suite, task, needs, interface, state_limits=2.0, instructions=words)
         self.renders = 0
         self._steps = 0
         self._scene: Scene
@@ -65,10 +69,18 @@ class ToyEnv(GymEnv):
             self._advance(action)
             self._steps += 1
             done += 1
-            if self._success or self._steps >= self._protocol.max_steps:
+            solved = self._success
+            goes_on = self._stages.step(solved)
+            if solved or self._out_of_steps:
                 break
-        success, truncated = self._success, not self._success and self._steps >= self._protocol.max_steps
-        return self._observe(), float(success), success, truncated, {"steps": done, "success": success}
+        success = solved and not goes_on
+        truncated = not success and self._out_of_steps
+        info: dict[str, Any] = {"steps": done, "success": success}
+        if self._protocol.stages > 1:
+            info |= {"stages": self._stages.attempted, "interrupted": goes_on}
+        if goes_on:
+            self._scene = self._stages.in_force(self._scene)
+        return self._observe(), float(solved), success, truncated, info
 
     def disturb(self, rng: np.random.Generator, metres: float) -> str:
         """Displace the target; it stays within the square. See `mmact_eval.optional.Disturbs`."""
@@ -81,11 +93,12 @@ class ToyEnv(GymEnv):
         """blake2b over what the reset decided."""
         scene = self._scene_at_reset
         gap = np.nan if scene.gap is None else scene.gap
-        return _digest(scene.start, scene.target, np.array([gap, scene.tolerance]))
+        return _digest(scene.start, self._stages.targets, np.array([gap, scene.tolerance]))
 
     def state_hash(self) -> str:
         """blake2b over what can change, on top of the scene."""
-        return _digest(self._position, np.array([float(self._steps)]), self._scene.target)
+        under_way = [len(self._stages.attempted), self._stages.attempted[-1].steps] if self._protocol.stages > 1 else []
+        return _digest(self._position, np.array([float(self._steps), *under_way]), self._scene.target)
 
     def render(self) -> NDArray[np.uint8]:
         """The (H, W, 3) top view, upright whatever the protocol's rotation."""
@@ -100,7 +113,8 @@ class ToyEnv(GymEnv):
     def _start(self, episode: Episode) -> None:
         self._episode = episode
         self._scene_at_reset: Scene = make_scene(self.task.name, episode.derived_seed("scene"))
-        self._scene = self._scene_at_reset
+        self._stages = Stages(self.task.name, self._protocol.stages, episode, self._scene_at_reset)
+        self._scene = self._stages.in_force(self._scene_at_reset)
         self._position = self._scene.start.copy()
         self._steps = 0
 
@@ -108,6 +122,12 @@ class ToyEnv(GymEnv):
         if self._args.step_seconds:
             time.sleep(self._args.step_seconds)
         self._position = move(self._scene, self._position, np.asarray(action, np.float64))
+
+    @property
+    def _out_of_steps(self) -> bool:
+        protocol = self._protocol
+        of_stage = protocol.stage_steps is not None and self._stages.attempted[-1].steps >= protocol.stage_steps
+        return of_stage or self._steps >= protocol.max_steps
 
     @property
     def _success(self) -> bool:
@@ -123,7 +143,7 @@ class ToyEnv(GymEnv):
             self.renders += 1
         state = {"position": self._position.copy(), "target": self._scene.target.copy()}
         privileged = {"gap": self._scene.gap} if self._needs.privileged else None
-        return Observation(images, state, self.task.instruction, privileged)
+        return Observation(images, state, self._stages.instruction, privileged)
 
 
 def _digest(*arrays: NDArray[np.float64]) -> str:

@@ -24,12 +24,14 @@ class Scene:
         start, target: (2,) float64, x and y.
         gap: y of the gap's centre in the wall along x = 0; None if there is no wall.
         tolerance: distance from the target that counts as success.
+        colour: of the target, RGB.
     """
 
     start: NDArray[np.float64]
     target: NDArray[np.float64]
     gap: float | None
     tolerance: float
+    colour: tuple[int, int, int] = _RED
 
 
 def make_scene(task: str, seed: int) -> Scene:
@@ -43,6 +45,16 @@ def make_scene(task: str, seed: int) -> Scene:
     start = np.array([rng.uniform(-0.9, -0.3), rng.uniform(-0.6, 0.6)])
     target = np.array([rng.uniform(0.3, 0.9), rng.uniform(-0.6, 0.6)])
     return Scene(start, target, float(rng.uniform(-0.7, 0.7)), TOLERANCE[task])
+
+
+def place_target(task: str, before: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Where a target is, (2,), once the one `before` was reached: near it, or on the other side of the wall."""
+    if task == "hard":
+        return np.array([-np.sign(before[0]) * rng.uniform(0.3, 0.9), rng.uniform(-0.6, 0.6)])
+    distance, angle = rng.uniform(0.25, 0.45), rng.uniform(0.0, 2.0 * np.pi)
+    offset = distance * np.array([np.cos(angle), np.sin(angle)])
+    target: NDArray[np.float64] = before + np.where(np.abs(before + offset) > 0.9, -offset, offset)  # off the border
+    return target
 
 
 def move(scene: Scene, position: NDArray[np.float64], action: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,6 +76,6 @@ def draw(scene: Scene, position: NDArray[np.float64], camera: str, size: int) ->
     picture = np.full((size, size, 3), _WHITE, np.uint8)
     if scene.gap is not None:
         picture[(np.abs(x) < 0.03) & (np.abs(y) < 1.1) & (np.abs(y - scene.gap) > GAP_HALF_WIDTH)] = _GREY
-    for centre, radius, colour in ((scene.target, 0.1, _RED), (position, 0.07, _BLUE)):
+    for centre, radius, colour in ((scene.target, 0.1, scene.colour), (position, 0.07, _BLUE)):
         picture[np.hypot(x - centre[0], (y - centre[1]) * flat) < radius] = colour
     return picture

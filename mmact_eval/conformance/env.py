@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.conformance import env_endings, env_promises, plugin_promises
+from mmact_eval.conformance import env_endings, env_promises, env_stages, plugin_promises
 from mmact_eval.conformance.env_under_test import EnvUnderTest
 from mmact_eval.conformance.report import Finding, Report
 from mmact_eval.errors import UsageError
@@ -57,7 +57,8 @@ def check_env_plugin(
     if answers_well:
         subject += f", task {test.task.name}"
     try:
-        for promise in (*env_promises.PROMISES, *env_endings.PROMISES):
+        of_stages = env_stages.PROMISES if suite.protocol.stages > 1 else ()
+        for promise in (*env_promises.PROMISES, *of_stages, *env_endings.PROMISES):
             if not answers_well:
                 finding = Finding(promise.name, "skipped", promise.promised, _NEEDS_ANSWERS)
             elif promise.name == "gymnasium" and not gymnasium:

@@ -14,6 +14,7 @@ from mmact_eval.optional import NamesReference
 from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan, policy_calls
 from mmact_eval.rollout.seen import seen_by
+from mmact_eval.rollout.stages import StageTally
 from mmact_eval.types import Query
 
 _BEYOND = 3
@@ -26,15 +27,7 @@ _BEYOND = 3
     mend="check for success after every action, and return terminated = True at the first",
 )
 def _stops_at_success(test: EnvUnderTest) -> None:
-    if not isinstance(test.plugin, NamesReference):
-        raise Skipped("the plug-in names no `reference`, a policy that solves its tasks")
-    policy = registry.make_policy(test.plugin.reference, {}, test.spec).policy
-    if policy.spec.privileged and not test.everything.privileged:
-        raise Skipped(f"{policy.spec.name} needs ground truth, which is not looked at here")
-    try:
-        solution = _solution(test, policy)
-    finally:
-        registry.close_policy(policy)
+    solution = solution_of(test)
     env, episode = test.env, test.episodes[0]
     env.begin(episode)
     terminated = False
@@ -50,6 +43,23 @@ def _stops_at_success(test: EnvUnderTest) -> None:
     )
 
 
+def solution_of(test: EnvUnderTest) -> Actions:
+    """The (T, D) actions with which the plug-in's reference solves the first episode, the last of which does.
+
+    Raises:
+        Skipped: there is none, or it does not solve it.
+    """
+    if not isinstance(test.plugin, NamesReference):
+        raise Skipped("the plug-in names no `reference`, a policy that solves its tasks")
+    policy = registry.make_policy(test.plugin.reference, {}, test.spec).policy
+    if policy.spec.privileged and not test.everything.privileged:
+        raise Skipped(f"{policy.spec.name} needs ground truth, which is not looked at here")
+    try:
+        return _solution(test, policy)
+    finally:
+        registry.close_policy(policy)
+
+
 def _solution(test: EnvUnderTest, policy: Policy) -> Actions:
     """The (T, D) actions with which a policy solves the first episode, the last of which does.
 
@@ -60,14 +70,17 @@ def _solution(test: EnvUnderTest, policy: Policy) -> Actions:
     policy_calls.reset(policy, [episode])
     observation = test.env.begin(episode)
     executed: list[Actions] = []
-    terminated, queries = False, 0
-    while not terminated and len(executed) < limit:
-        query = seen_by(policy.spec, Query(observation, episode, queries))
+    terminated, truncated, new_stage, queries, stages = False, False, False, 0, StageTally()
+    while not (terminated or truncated) and len(executed) < limit:
+        query = seen_by(policy.spec, Query(observation, episode, queries, new_stage))
+        if new_stage:
+            policy_calls.reset(policy, [episode])
         (answer,) = policy_calls.all_of(policy_calls.act(policy, [query]))
         queries += 1
         chunk = np.asarray(answer.actions, np.float32)[: effective_replan(test.suite.protocol, policy.spec)]
         chunk = chunk[: limit - len(executed)]
-        observation, _, terminated, _, info = test.env.step_chunk(chunk.copy())
+        observation, _, terminated, truncated, info = test.env.step_chunk(chunk.copy())
+        new_stage = stages.executed(info)
         executed += list(chunk[: info["steps"]])
     if not terminated:
         raise Skipped(f"{policy.spec.name} does not solve {episode.key} in {limit} steps")

@@ -100,7 +100,7 @@ class PolicyBatcher:
         return bool(self._waiting)
 
     def reset(self, episode: Episode) -> None:
-        """Tell the policy that an episode begins (again).
+        """Tell the policy that an episode begins (again), or a further stage of it.
 
         Raises:
             PolicyHung: it did not return in time. Exceptions of the policy pass through.

@@ -20,7 +20,7 @@ from mmact_eval.engine.running import RunningArm, worlds_of
 from mmact_eval.engine.scheduler import JobQueue, rounds_of
 from mmact_eval.errors import MmactEvalError, RunAborted
 from mmact_eval.observers.artifacts import Parcel
-from mmact_eval.types import EpisodeResult, Query
+from mmact_eval.types import Episode, EpisodeResult, Query
 
 
 class Dispatch:
@@ -141,14 +141,11 @@ class Dispatch:
             arm = self._arms[job.arm]
             attempt = arm.attempts[job.episode] = arm.attempts.get(job.episode, 0) + 1
             assignment = Assignment(job, attempt, worker, arm.asked.suite.protocol.episode_timeout)
-            try:
-                arm.batcher.reset(job.episode)
-            except MmactEvalError as error:
+            trouble = self._reset(arm, job.episode)
+            if arm.problem is not None:
                 self._queue.finished(job)
-                self._end(arm, error)
-            except (Exception, SystemExit) as error:
-                text = f"{type(error).__name__} in the policy's reset: {error}"
-                self._settle(assignment, EpisodeResult(job.episode, "error", error_kind="policy", error=text))
+            elif trouble:
+                self._settle(assignment, EpisodeResult(job.episode, "error", error_kind="policy", error=trouble))
             else:
                 self._under_way.add(assignment)
                 return assignment
@@ -156,12 +153,19 @@ class Dispatch:
     def ask(self, assignment: Assignment, query: Query, reply: Callable[[Answer], None]) -> None:
         """Queue a worker's query; `reply` is called with the answer, by `answer` or at once if the arm has ended.
 
-        A worker that was given up (`lose`) and lives on gets none: its episode may be in other hands.
+        Where a stage begins with it, the policy is told before. A worker that was given up (`lose`) and lives on gets
+        no answer: its episode may be in other hands.
         """
         if assignment not in self._under_way:
             reply(Answer(None, error="the episode has been taken from this worker"))
             return
-        self._arm(assignment).batcher.submit(query, reply)
+        arm = self._arm(assignment)
+        if query.new_stage and arm.problem is None:
+            trouble = self._reset(arm, query.episode)
+            if trouble:
+                reply(Answer(None, error=trouble))
+                return
+        arm.batcher.submit(query, reply)
 
     def answer(self) -> None:
         """Let the policy answer what waits of the arm that has waited longest, as one batch."""
@@ -212,6 +216,20 @@ class Dispatch:
         episode = assignment.job.episode
         self._arm(assignment).batcher.withdraw(episode)
         self._settle(assignment, EpisodeResult(episode, "error", error_kind=kind, error=why))
+
+    def _reset(self, arm: RunningArm, episode: Episode) -> str:
+        """Tell an arm's policy that an episode, or a stage of it, begins; why that went wrong, "" if it did not.
+
+        What makes no sense to try again ends the arm.
+        """
+        try:
+            arm.batcher.reset(episode)
+        except MmactEvalError as error:
+            self._end(arm, error)
+            return str(error)
+        except (Exception, SystemExit) as error:
+            return f"{type(error).__name__} in the policy's reset: {error}"
+        return ""
 
     def _settle(self, assignment: Assignment, result: EpisodeResult, parcel: Parcel | None = None) -> None:
         """An attempt has ended: record its result, or queue the episode again after an error."""

@@ -24,7 +24,7 @@ class Answering(Protocol):
     """The policy as a worker sees it: something to ask, be it behind a pipe, an actor or a call."""
 
     def reset(self, episodes: Sequence[Episode]) -> None:
-        """An episode begins. The engine has told the policy already, so this may do nothing."""
+        """An episode begins, or a stage of it. The engine tells the policy by itself, so this may do nothing."""
         ...
 
     def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:

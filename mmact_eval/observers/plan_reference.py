@@ -58,7 +58,7 @@ class PlanReference:
         self._policy = self._policy or registry.make_policy(self.name, {}, self._env).policy
         try:
             policy_calls.reset(self._policy, [query.episode])
-            asked = replace(seen_by(self._policy.spec, query), index=0)
+            asked = replace(seen_by(self._policy.spec, query), index=0, new_stage=False)
             return policy_calls.all_of(policy_calls.act(self._policy, [asked]))[0].text
         except Exception:
             log.exception("the plan reference %s has no answer in %s", self.name, query.episode.key)

@@ -32,11 +32,13 @@ class TranscriptRecorder:
     A line is ``{"query": 3, "step": 24, "text": "grasp the mug", "image": path relative to the run folder}``; `step`
     counts the environment steps executed before the answer. An episode in which nothing was said has no file.
 
-    With a reference, each text has a line, with what the reference says there as ``reference``.
+    With a reference, each text has a line, with what the reference says there as ``reference``. Where the episode has
+    stages, each line has the ``instruction``, and a text that is repeated in the next stage has one again.
 
     An image that says which frame it predicts (`PolicyOutput.extras`, ``image_of``) gets ``psnr`` (dB; absent if equal)
-    and ``ssim``, and the frame itself as ``reached``. It stays unscored if the episode ends before that frame or nobody
-    looked at it: looks are where chunks end, so the interval of queries should divide the steps predicted.
+    and ``ssim``, and the frame itself as ``reached``. It stays unscored if the episode, or the stage, ends before that
+    frame or nobody looked at it: looks are where chunks end, so the interval of queries should divide the steps
+    predicted.
 
     Attributes:
         artifact: what it makes.
@@ -55,6 +57,7 @@ class TranscriptRecorder:
         self.stride: int | None = None
         self._artifacts = artifacts
         self._said: list[dict[str, Any]] = []
+        self._instructions: list[str] = []
         self._images: dict[int, NDArray[np.uint8]] = {}
         self._due: dict[int, tuple[int, str]] = {}
         self._reached: dict[int, NDArray[np.uint8]] = {}
@@ -65,11 +68,14 @@ class TranscriptRecorder:
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """Keep what is new."""
-        before = self._said[-1]["text"] if self._said else None
+        if query.new_stage:
+            self._due.clear()  # what was predicted for later was meant for the stage before
+        before = self._said[-1]["text"] if self._said and not query.new_stage else None
         expected = self._reference(query) if self._reference and output.text is not None else None
         if output.image is None and expected is None and (output.text is None or output.text == before):
             return
         self._said.append({"query": query.index, "step": self._steps, "text": output.text})
+        self._instructions.append(query.observation.instruction)
         if expected is not None:
             self._said[-1]["reference"] = expected
         if output.image is not None:
@@ -104,6 +110,9 @@ class TranscriptRecorder:
             self._said[number]["image"] = name
             if number in self._reached:
                 self._said[number] |= self._scored(number, f"{name.removesuffix('.png')}-reached.png")
+        if result.stages:
+            for said, instruction in zip(self._said, self._instructions, strict=True):
+                said["instruction"] = instruction
         lines = "".join(f"{json.dumps(said, ensure_ascii=False)}\n" for said in self._said)
         transcript = str(stem.with_name(f"{stem.name}.jsonl"))
         with self._artifacts.place(transcript) as file:

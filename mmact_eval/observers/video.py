@@ -37,7 +37,8 @@ class VideoRecorder:
     (about 0.2 MB each at 256×256).
 
     What a policy said is drawn on the right of the frames that followed, in episodes where it asks for that
-    (`PolicyOutput.extras`, ``panel``).
+    (`PolicyOutput.extras`, ``panel``). Where episodes have stages, the instruction of the one under way is drawn below
+    the frames, with its number.
 
     Attributes:
         artifact: what it makes.
@@ -46,16 +47,19 @@ class VideoRecorder:
 
     artifact = ARTIFACT
 
-    def __init__(self, artifacts: Artifacts, mode: VideoMode, stride: int = 5) -> None:
+    def __init__(self, artifacts: Artifacts, mode: VideoMode, stride: int = 5, stages: int = 1) -> None:
         """
         Args:
             artifacts: videos go to ``videos/<task>/``.
             mode: ``failures`` keeps episodes that did not succeed (errors too), ``all`` every one.
             stride: environment steps between two frames.
+            stages: how many an episode can have.
         """
         self.stride: int | None = stride
         self._artifacts = artifacts
         self._mode = mode
+        self._stages = stages
+        self._captions: list[tuple[int, str]] = []
         self._frames: list[NDArray[np.uint8]] = []
         self._said: list[tuple[int, str | None, NDArray[np.uint8] | None]] = []
         self._steps = 0
@@ -65,11 +69,15 @@ class VideoRecorder:
         """The first frame."""
         self._frames = [env.render()]
         self._said = []
+        self._captions = []
         self._steps = 0
         self._hz = env.interface.action.hz or _UNTIMED_HZ
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """Keep what is to be drawn from now on; a new text leaves the picture there is, and the other way round."""
+        if query.index == 0 or query.new_stage:
+            number = f"{len(self._captions) + 1}/{self._stages}"
+            self._captions.append((len(self._frames) - 1, f"{number} {query.observation.instruction}"))
         if output.extras.get("panel"):
             _, text, picture = self._said[-1] if self._said else (0, None, None)
             text = text if output.text is None else output.text
@@ -113,15 +121,18 @@ class VideoRecorder:
             yield frame
 
     def _with_panels(self) -> Iterator[NDArray[np.uint8]]:
-        """The frames, each with what was said last before it."""
-        if not self._said:
+        """The frames, each with what was said last before it, and the instruction where there are several."""
+        if not self._said and self._stages == 1:
             yield from self._frames
             return
-        from mmact_eval.observers.video_panel import beside
+        from mmact_eval.observers.video_panel import above, beside
 
-        upcoming = list(self._said)
-        text, picture = None, None
+        upcoming, captions = list(self._said), list(self._captions)
+        text, picture, caption = None, None, ""
         for number, frame in enumerate(self._frames):
             while upcoming and upcoming[0][0] <= number:
                 _, text, picture = upcoming.pop(0)
-            yield beside(frame, text, picture)
+            while captions and captions[0][0] <= number:
+                _, caption = captions.pop(0)
+            shown = beside(frame, text, picture) if self._said else frame
+            yield above(shown, caption) if self._stages > 1 else shown

@@ -45,6 +45,19 @@ def beside(frame: NDArray[np.uint8], text: str | None, picture: NDArray[np.uint8
     return np.concatenate([frame, np.asarray(panel)], axis=1)
 
 
+def above(frame: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+    """The (H, W, 3) frame with a strip of two lines below it, and the caption there: (H + S, W, 3), S even."""
+    from PIL import Image, ImageDraw
+
+    size = max(8, frame.shape[0] // 20)
+    margin, width = size // 2, frame.shape[1]
+    strip = Image.new("RGB", (width, 4 * size), _BACKGROUND)
+    lines = _wrapped(caption, columns=max(1, int((width - 2 * margin) / (0.52 * size))))
+    drawing = ImageDraw.Draw(strip)
+    drawing.multiline_text((margin, margin), "\n".join(lines[:2]), fill=_INK, font=_font(size), spacing=size // 6)
+    return np.concatenate([frame, np.asarray(strip)], axis=0)
+
+
 def _wrapped(text: str, columns: int) -> list[str]:
     shown = "".join(character if character.isprintable() else " " for character in text)
     return textwrap.wrap(shown, columns)

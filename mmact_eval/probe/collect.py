@@ -55,15 +55,18 @@ class ReferenceRecorder:
         self._artifacts, self._action, self._frames = artifacts, action, frames
         self._seen: dict[int, Observation] = {}
         self._actions: list[NDArray[np.float32]] = []
+        self._ends: list[int] = []
 
     def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
         """Nothing has been done yet."""
-        self._seen, self._actions = {}, []
+        self._seen, self._actions, self._ends = {}, [], []
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
-        """The first observation of the episode is always held."""
-        if query.index == 0:
-            self._seen[0] = query.observation
+        """The first observation of the episode, and of a stage, is always held."""
+        if query.index == 0 or query.new_stage:
+            self._seen[len(self._actions)] = query.observation
+        if query.new_stage:
+            self._ends.append(len(self._actions))
 
     def on_steps(self, env: Env, actions: NDArray[np.float32], observation: Observation) -> None:
         """Remember what was done, and hold the observation if it is worth drawing."""
@@ -87,12 +90,14 @@ class ReferenceRecorder:
             return {}
         actions = np.stack(self._actions)
         labels = reference.phases(actions, self._action)
-        steps = [step for step in seen if step + SHORTEST <= len(actions)]
+        until = {step: next((end for end in self._ends if end > step), len(actions)) for step in seen}
+        steps = [step for step, end in until.items() if step + SHORTEST <= end]
         frames = []
         for step in reference.choose(steps, labels, self._frames):
             images = dict(seen[step].images)
             observation = Observation(images, dict(seen[step].state), seen[step].instruction)
-            frames.append(Frame(result.episode, step, labels[step], observation, actions[step : step + HORIZON]))
+            coming = actions[step : min(step + HORIZON, until[step])]
+            frames.append(Frame(result.episode, step, labels[step], observation, coming))
         if not frames:
             return {}
         stem = Path("frames") / result.episode.file_stem

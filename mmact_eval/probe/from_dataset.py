@@ -59,19 +59,20 @@ def _frames(recorded: DataSet, row: Mapping[str, Any], env: EnvSpec, wanted: int
     actions = np.array(table[INTENDED_ACTION].to_pylist(), np.float32)
     labels = phases(actions, env.action)
     ages = table[IMAGE_AGE].to_pylist() if IMAGE_AGE in table.column_names else [0] * len(actions)
-    drawn = [step for step in range(0, len(actions) - SHORTEST + 1, 2) if not ages[step]]
+    until = recorded.ends(row, len(actions))
+    drawn = [step for step in range(0, len(actions), 2) if not ages[step] and step + SHORTEST <= until[step]]
     steps = choose(drawn, labels, wanted)
     layout = Layout.of(env, "png")
     columns = {column: np.array(table[column].to_pylist(), np.float64) for column in layout.states}
     images = {camera: recorded.pictures(row, table, camera, steps) for camera in env.cameras}
     episode = Episode(*(row[f"mmact_eval/{name}"] for name in ("suite", "task", "init_state", "seed")))
-    instruction = row["tasks"][0]
+    instructions = recorded.instructions(row, table)
     found = []
     for number, step in enumerate(steps):
         state: dict[str, NDArray[np.float64]] = {}
         for column, keys in layout.states.items():
             ends = np.cumsum([layout.state_dims[key] for key in keys])
             state.update(zip(keys, np.split(columns[column][step].reshape(-1), ends[:-1]), strict=True))
-        seen = Observation({camera: taken[number] for camera, taken in images.items()}, state, instruction)
-        found.append(Frame(episode, step, labels[step], seen, actions[step : step + HORIZON]))
+        seen = Observation({camera: taken[number] for camera, taken in images.items()}, state, instructions[step])
+        found.append(Frame(episode, step, labels[step], seen, actions[step : min(step + HORIZON, until[step])]))
     return found

@@ -18,7 +18,7 @@ HORIZON = 16
 """The most actions of the expert kept with a frame."""
 
 SHORTEST = 3
-"""Frames with fewer actions left in their episode tell nothing and are left out."""
+"""Frames with fewer actions left in their episode, or its stage, tell nothing and are left out."""
 
 PHASES = ("approach", "closing", "carry", "opening", "moving")
 """The last one is for robots without a gripper."""
@@ -33,7 +33,7 @@ class Frame:
         step: environment steps before it.
         phase: one of `PHASES`.
         observation: what a policy may see; no ground truth.
-        actions: (T, D) float32, what the expert executed from here on, `SHORTEST` ≤ T ≤ `HORIZON`.
+        actions: (T, D) float32, what the expert executed from here on (in this stage), `SHORTEST` ≤ T ≤ `HORIZON`.
     """
 
     episode: Episode
@@ -120,7 +120,7 @@ def save(file: Path, frames: Sequence[Frame]) -> None:
     arrays: dict[str, Any] = {
         "episode": np.array([first.episode.suite, first.episode.task]),
         "numbers": np.array([first.episode.init_state, first.episode.seed]),
-        "instruction": np.array(first.observation.instruction),
+        "instruction": np.array([frame.observation.instruction for frame in frames]),
         "steps": np.array([frame.step for frame in frames]),
         "phases": np.array([frame.phase for frame in frames]),
         "lengths": np.array([len(frame.actions) for frame in frames]),
@@ -147,10 +147,11 @@ def load(file: Path) -> list[Frame]:
     init_state, seed = (int(number) for number in arrays["numbers"])
     episode = Episode(suite, task, init_state, seed)
     actions = np.split(arrays["actions"], np.cumsum(arrays["lengths"])[:-1])
+    instructions = np.broadcast_to(arrays["instruction"], len(actions))  # a single one, in older files
     frames = []
     for number, step in enumerate(arrays["steps"]):
         images = {key[6:]: array[number] for key, array in arrays.items() if key.startswith("image.")}
         state = {key[6:]: array[number] for key, array in arrays.items() if key.startswith("state.")}
-        seen = Observation(images, state, str(arrays["instruction"]))
+        seen = Observation(images, state, str(instructions[number]))
         frames.append(Frame(episode, int(step), str(arrays["phases"][number]), seen, actions[number]))
     return frames

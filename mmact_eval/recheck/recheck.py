@@ -72,6 +72,9 @@ class Pair:
         found = ["scene"] if self.scene_differs else []
         found += [f"{name} {a} → {b}" for name in ("steps", "queries")
                   if (a := getattr(then, name)) != (b := getattr(now, name))]  # fmt: skip
+        if then.stages != now.stages:
+            a, b = then.stages_solved, now.stages_solved
+            found.append(f"stages solved {a} → {b}" if a != b else "stages")
         found += [f"{name} {then.figures.get(name, 'absent')} → {now.figures.get(name, 'absent')}"
                   for name in _different_figures(then, now)]  # fmt: skip
         if not then.final_hash:

@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 
 from mmact_eval.errors import RunAborted
 from mmact_eval.recording import column_statistics as statistics
-from mmact_eval.recording.layout import SUBGOAL, SUBTASK, SUBTASK_INDEX, Layout, image_column, whole
-from mmact_eval.recording.origin import OURS, PREFIX
+from mmact_eval.recording.layout import INSTRUCTION, SUBGOAL, SUBTASK, SUBTASK_INDEX, Layout, image_column, whole
+from mmact_eval.recording.origin import OURS, PREFIX, STAGE_ENDS
 from mmact_eval.recording.staging import Staged
 
 VERSION = "v3.0"
@@ -125,6 +125,7 @@ class _Writer:
         self._demonstrations = demonstrations
         self._tasks = _Names()
         self._subtasks = _Names()
+        self._staged = any(demonstration.stages for demonstration in demonstrations)
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self._episodes: list[dict[str, Any]] = []
         self.frames = 0
@@ -135,18 +136,19 @@ class _Writer:
         data = _DataFiles(self._folder / "data")
         try:
             for index, demonstration in enumerate(self._demonstrations):
-                table = self._completed(index, demonstration, told)
+                rows = demonstration.rows()
+                instructions = demonstration.instructions(rows)
+                table = self._completed(index, rows, instructions, told)
                 chunk, file = data.write(table)
-                self._episodes.append(self._described(index, demonstration, table, chunk, file))
+                self._episodes.append(self._described(index, demonstration, instructions, table, chunk, file))
                 self._link_videos(index, demonstration)
                 self.frames += len(table)
         finally:
             data.close()
         self._write_meta(told, about)
 
-    def _completed(self, index: int, demonstration: Staged, with_subtasks: bool) -> pa.Table:
-        """The demonstration's rows with the columns that follow from its place in the data set."""
-        table = demonstration.rows()
+    def _completed(self, index: int, table: pa.Table, instructions: Sequence[str], with_subtasks: bool) -> pa.Table:
+        """A demonstration's rows with the columns that follow from its place in the data set."""
         count = len(table)
         frames = np.arange(count)
         last = frames == count - 1
@@ -158,22 +160,24 @@ class _Writer:
             "frame_index": frames,
             "episode_index": np.full(count, index),
             "index": frames + self.frames,
-            "task_index": np.full(count, self._tasks.number(demonstration.instruction)),
+            "task_index": np.array([self._tasks.number(text) for text in instructions]),
         }
         if with_subtasks:
             added[SUBTASK_INDEX] = np.array([self._subtasks.number(text) for text in texts])
             added[SUBGOAL] = subgoals(texts)
-        table = table.drop_columns([SUBTASK])
+        table = table.drop_columns([name for name in (SUBTASK, INSTRUCTION) if name in table.column_names])
         for name, values in added.items():
             table = table.append_column(name, pa.array(values))
         return table
 
-    def _described(self, index: int, demonstration: Staged, table: pa.Table, chunk: int, file: int) -> dict[str, Any]:
+    def _described(
+        self, index: int, demonstration: Staged, instructions: Sequence[str], table: pa.Table, chunk: int, file: int
+    ) -> dict[str, Any]:
         """The episode's row in ``meta/episodes``."""
         episode = demonstration.episode
         row: dict[str, Any] = {
             "episode_index": index,
-            "tasks": [demonstration.instruction],
+            "tasks": list(dict.fromkeys(instructions)),
             "length": len(table),
             "data/chunk_index": chunk,
             "data/file_index": file,
@@ -189,6 +193,8 @@ class _Writer:
             f"{PREFIX}final_hash": demonstration.final_hash,
             f"{PREFIX}start_actions": demonstration.start_actions,
         }
+        if self._staged:
+            row[STAGE_ENDS] = np.cumsum(demonstration.stages, dtype=np.int64).tolist()
         if self._layout.images == "video":
             for camera in self._layout.cameras:
                 prefix = f"videos/{image_column(camera)}"
@@ -328,7 +334,7 @@ def _episode_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """As Arrow; start actions have a type even when nobody has any."""
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     start = f"{PREFIX}start_actions"
-    types = {start: pa.list_(pa.list_(pa.float32()))}
+    types = {start: pa.list_(pa.list_(pa.float32())), STAGE_ENDS: pa.list_(pa.int64())}
     return pa.table({name: pa.array(values, types.get(name)) for name, values in columns.items()})
 
 

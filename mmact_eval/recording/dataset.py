@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmact_eval.errors import UsageError
 from mmact_eval.recording import pictures, wholeness
 from mmact_eval.recording.layout import ACTION, image_column
-from mmact_eval.recording.origin import NAMES, PREFIX, check_columns, read_about
+from mmact_eval.recording.origin import NAMES, PREFIX, STAGE_ENDS, check_columns, read_about
 from mmact_eval.recording.wholeness import Damaged, Row
 from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.suite import Suite
@@ -34,11 +34,21 @@ class Demonstration:
     Attributes:
         actions: (T, D) float32, those of the random start first.
         scene_hash, final_hash: of the recorded rollout.
+        stage_ends: for each stage the number of actions after which it was over; none if the episode had no stages.
     """
 
     actions: NDArray[np.float32]
     scene_hash: str
     final_hash: str
+    stage_ends: tuple[int, ...] = ()
+
+    def executed_before(self, most: int) -> list[int]:
+        """For each query the number of actions before it, if at most so many are executed for one, as far as there are
+        actions: where a stage is over, its chunk is."""
+        found, ends = [0], [*self.stage_ends, len(self.actions)]
+        while found[-1] < len(self.actions):
+            found.append(min(found[-1] + most, next(end for end in ends if end > found[-1])))
+        return found[:-1]
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,23 @@ class DataSet:
         file = self.folder / self.info["data_path"].format(**place)
         table = pq.read_table(file, filters=[("episode_index", "==", row["episode_index"])])
         return table.sort_by("frame_index")
+
+    def instructions(self, row: Row, table: pa.Table) -> list[str]:
+        """The instruction at each frame of an episode; `table` are its `frames`.
+
+        Raises:
+            OSError, pyarrow.ArrowException: they cannot be read.
+        """
+        if len(row["tasks"]) == 1:
+            return list(row["tasks"]) * len(table)
+        texts = wholeness.tasks(self.folder)
+        return [texts[number] for number in table["task_index"].to_pylist()]
+
+    def ends(self, row: Row, frames: int) -> list[int]:
+        """For each of an episode's frames, the one before which its stage is over; its length if it has no stages."""
+        start = len(row[f"{PREFIX}start_actions"])
+        ends = [end - start for end in row.get(STAGE_ENDS) or ()]
+        return [next((end for end in ends if end > frame), frames) for frame in range(frames)]
 
     def pictures(self, row: Row, table: pa.Table, camera: str, frames: Sequence[int]) -> list[NDArray[np.uint8]]:
         """A camera's pictures at these frames of an episode, from the data files or from a video.
@@ -192,7 +219,8 @@ def _demonstrations(folder: Path, rows: Sequence[Row]) -> dict[Episode, Demonstr
         recorded = actions[row["episode_index"]]
         start = np.array(ours["start_actions"], np.float32).reshape(-1, recorded.shape[1])
         executed = np.concatenate([start, recorded])
-        found[episode] = Demonstration(executed, ours["scene_hash"], ours["final_hash"])
+        stage_ends = tuple(row.get(STAGE_ENDS) or ())
+        found[episode] = Demonstration(executed, ours["scene_hash"], ours["final_hash"], stage_ends)
     return found
 
 

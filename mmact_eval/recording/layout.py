@@ -22,6 +22,7 @@ ImageFormat = Literal["video", "png"]
 STATE = "observation.state"
 ACTION = "action"
 INTENDED_ACTION = "intended_action"
+INSTRUCTION = "instruction"
 SUBTASK = "subtask"
 SUBTASK_INDEX = "subtask_index"
 SUBGOAL = "subgoal_frame_index"
@@ -39,6 +40,7 @@ class Frame:
         states: state column → float32 vector.
         action: as executed, float32.
         intended: as the policy meant it, float32.
+        instruction: the task in words; that of the stage, where the episode has several.
         subtask: the policy's text at its last query.
         age: steps since the images were drawn; 0 unless only every k-th frame is drawn.
     """
@@ -47,6 +49,7 @@ class Frame:
     states: Mapping[str, Vector]
     action: Vector
     intended: Vector
+    instruction: str
     subtask: str | None
     age: int = 0
 

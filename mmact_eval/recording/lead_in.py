@@ -18,7 +18,7 @@ from mmact_eval.protocols import Policy
 from mmact_eval.recording.perturbed import BEFORE
 from mmact_eval.rollout import effective_replan, policy_calls
 from mmact_eval.suite import Protocol
-from mmact_eval.transforms.wrapped_policy import WrappedPolicy
+from mmact_eval.transforms.wrapped_policy import WrappedPolicy, moved_on
 from mmact_eval.types import Episode, PolicyOutput, Query
 
 
@@ -96,7 +96,7 @@ class LedIn(WrappedPolicy):
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """What the leader says for the first queries of an episode, then what the inner policy says."""
         led = [query for query in queries if self._leads(query)]
-        others = [replace(q, index=q.index - self._queries(q.episode)) for q in queries if not self._leads(q)]
+        others = [moved_on(q, self._queries(q.episode)) for q in queries if not self._leads(q)]
         first = iter(policy_calls.changed(self._leader, led, self._start) if led else [])
         then = iter(policy_calls.act(self._inner, others) if others else [])
         return policy_calls.all_of([next(first) if self._leads(q) else next(then) for q in queries])

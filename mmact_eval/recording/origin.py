@@ -22,6 +22,9 @@ PREFIX = "mmact_eval/"
 NAMES = ("suite", "task", "init_state", "seed", "scene_hash", "final_hash", "start_actions")
 """Our columns."""
 
+STAGE_ENDS = f"{PREFIX}stage_ends"
+"""One more, of data sets whose episodes have stages: after how many steps of the episode each stage was over."""
+
 _MAJOR_VERSION = "v3."
 
 

@@ -19,7 +19,7 @@ from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan, policy_calls
 from mmact_eval.specs import ActionSpec, gripper_columns
 from mmact_eval.suite import Protocol
-from mmact_eval.transforms.wrapped_policy import WrappedPolicy
+from mmact_eval.transforms.wrapped_policy import WrappedPolicy, moved_on
 from mmact_eval.types import PolicyOutput, Query
 
 CLEAN_ACTIONS = "clean_actions"
@@ -83,8 +83,8 @@ class Perturbed(WrappedPolicy):
 
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """Random motion for the first queries of an episode, then what the inner policy says, with noise."""
-        moved_on = [replace(q, index=q.index - self._start_queries) for q in queries if not self._starts(q)]
-        answers = iter(policy_calls.act(self._inner, moved_on) if moved_on else [])
+        others = [moved_on(q, self._start_queries) for q in queries if not self._starts(q)]
+        answers = iter(policy_calls.act(self._inner, others) if others else [])
         return policy_calls.all_of(
             [self._start(q) if self._starts(q) else self._with_noise(q, next(answers)) for q in queries]
         )

@@ -46,14 +46,12 @@ class DemonstrationRecorder:
         self._start_actions: list[NDArray[np.float32]] = []
         self._before: Observation | None = None  # None within the random start
         self._pictures: Mapping[str, NDArray[np.uint8]] = {}
-        self._instruction = ""
         self._intended = np.zeros((0, layout.action_dim), np.float32)
         self._subtask: str | None = None
         self._starting = False
 
     def on_begin(self, episode: Episode, env: Env, observation: Observation) -> None:
-        """The instruction."""
-        self._instruction = observation.instruction
+        """Nothing was done yet."""
 
     def on_query(self, query: Query, output: PolicyOutput) -> None:
         """What the policy means to do, and why."""
@@ -76,6 +74,7 @@ class DemonstrationRecorder:
             states=self._layout.state_vectors(self._before.state),
             action=action,
             intended=np.array(self._intended[0]),
+            instruction=self._before.instruction,
             subtask=self._subtask,
             age=age,
         )
@@ -106,6 +105,6 @@ class DemonstrationRecorder:
         if not self._frames:
             return {ARTIFACT: ""}
         name = f"{self._staging}/{result.episode.file_stem}"
-        stage(self._artifacts, name, self._layout, result, self._instruction, self._frames, self._start_actions)
+        stage(self._artifacts, name, self._layout, result, self._frames, self._start_actions)
         self._frames = []
         return {ARTIFACT: name}

@@ -1,6 +1,6 @@
 """A demonstration on its way into a data set: a folder of its own, there as a whole or not at all.
 
-    frames.parquet   a row for each frame: state vectors, actions, sub-task, PNG images
+    frames.parquet   a row for each frame: state vectors, actions, sub-task, PNG images; the instruction, if it changes
     CAMERA.mp4       the videos
     episode.json     what the demonstration is: episode, hashes, start actions, counts of image values
 
@@ -25,7 +25,17 @@ from mmact_eval.errors import RunFolderError
 from mmact_eval.machine.whole_file import to_disk
 from mmact_eval.observers.artifacts import Artifacts
 from mmact_eval.recording import images
-from mmact_eval.recording.layout import ACTION, IMAGE_AGE, INTENDED_ACTION, SUBTASK, Frame, Layout, Vector, image_column
+from mmact_eval.recording.layout import (
+    ACTION,
+    IMAGE_AGE,
+    INSTRUCTION,
+    INTENDED_ACTION,
+    SUBTASK,
+    Frame,
+    Layout,
+    Vector,
+    image_column,
+)
 from mmact_eval.recording.pictures import count_frames
 from mmact_eval.types import Episode, EpisodeResult
 
@@ -42,11 +52,12 @@ class Staged:
     Attributes:
         folder: where it is.
         episode: which rollout it is.
-        instruction: the task in words.
+        instruction: the task in words, at first.
         scene_hash, final_hash: of the rollout.
         start_actions: executed before the first frame.
         frames: how many.
         histograms: camera → (3, 256) counts of the image values.
+        stages: steps of each stage of the rollout, those before the first frame among them; none if it had no stages.
     """
 
     folder: Path
@@ -57,6 +68,7 @@ class Staged:
     start_actions: list[list[float]]
     frames: int
     histograms: dict[str, NDArray[np.int64]]
+    stages: tuple[int, ...] = ()
 
     def video(self, camera: str) -> Path:
         """The file of a camera's video."""
@@ -76,6 +88,13 @@ class Staged:
             raise _damaged(self.folder, f"{FRAMES} has {len(table)} of {self.frames} frames")
         return table
 
+    def instructions(self, rows: pa.Table) -> list[str]:
+        """Of each of its frames; `rows` are those."""
+        if INSTRUCTION not in rows.column_names:
+            return [self.instruction] * len(rows)
+        found: list[str] = rows[INSTRUCTION].to_pylist()
+        return found
+
     def check_video(self, camera: str) -> None:
         """
         Raises:
@@ -91,7 +110,6 @@ def stage(
     name: str,
     layout: Layout,
     result: EpisodeResult,
-    instruction: str,
     frames: Sequence[Frame],
     start_actions: Sequence[Vector],
 ) -> None:
@@ -102,8 +120,7 @@ def stage(
         name: of its folder, relative to the run folder.
         layout: its columns.
         result: of its episode.
-        instruction: the task in words.
-        frames: in order.
+        frames: at least one, in order.
         start_actions: executed before the first frame.
 
     Raises:
@@ -120,12 +137,13 @@ def stage(
                 images.write_video(folder / f"{camera}.mp4", pictures, layout.fps)
         facts = {
             **asdict(result.episode),
-            "instruction": instruction,
+            "instruction": frames[0].instruction,
             "scene_hash": result.scene_hash,
             "final_hash": result.final_hash,
             "start_actions": [action.tolist() for action in start_actions],
             "frames": len(frames),
             "histograms": counts,
+            **({"stages": [stage.steps for stage in result.stages]} if result.stages else {}),
         }
         (folder / EPISODE).write_text(json.dumps(facts), encoding="utf-8")
         for file in folder.iterdir():
@@ -149,6 +167,7 @@ def read(folder: Path) -> Staged:
             facts["start_actions"],
             facts["frames"],
             {camera: np.array(counts, np.int64) for camera, counts in facts["histograms"].items()},
+            tuple(facts.get("stages", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from error
@@ -173,6 +192,9 @@ def _table(layout: Layout, frames: Sequence[Frame]) -> pa.Table:
     }
     columns[ACTION] = vectors([frame.action for frame in frames], layout.action_dim)
     columns[INTENDED_ACTION] = vectors([frame.intended for frame in frames], layout.action_dim)
+    instructions = [frame.instruction for frame in frames]
+    if len(set(instructions)) > 1:
+        columns[INSTRUCTION] = pa.array(instructions, pa.string())
     columns[SUBTASK] = pa.array([frame.subtask for frame in frames], pa.string())
     if layout.every > 1:
         columns[IMAGE_AGE] = pa.array([frame.age for frame in frames], pa.int64())

@@ -56,11 +56,11 @@ def check(folder: Path, info: Mapping[str, Any], episodes: Sequence[Row]) -> Non
             raise Damaged(f"episode {row['episode_index']} has {there} of {length} frames")
     for episode, count in found.items():
         raise Damaged(f"its data files hold {count} frames of episode {episode}, which meta/episodes does not list")
-    tasks = _tasks(folder)
+    named = tasks(folder)
     for row in ordered:
         first = row["dataset_from_index"]
         own = {name: column[first : first + row["length"]] for name, column in frames.items()}
-        for wrong in _in_frames(info, row, own, tasks):
+        for wrong in _in_frames(info, row, own, named):
             raise Damaged(f"episode {row['episode_index']} {wrong}")
 
 
@@ -143,7 +143,7 @@ def _in_frames(
         yield f"has frames of {' and '.join(map(repr, told))}, and meta/episodes says {', '.join(row['tasks'])}"
 
 
-def _tasks(folder: Path) -> dict[int, str]:
+def tasks(folder: Path) -> dict[int, str]:
     """Number → instruction."""
     table = pq.read_table(folder / "meta" / "tasks.parquet").to_pydict()
     numbers = table.pop("task_index")

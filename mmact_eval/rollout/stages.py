@@ -5,11 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmact_eval.errors import EnvironmentFailure
+from mmact_eval.errors import EnvironmentFailure, UsageError
+from mmact_eval.specs import EnvSpec
+from mmact_eval.suite import Suite
 from mmact_eval.types import Stage
 
 STAGES = "stages"
 """The key of ``info``, and the field of `EpisodeResult`."""
+
+
+def check(suite: Suite, env: EnvSpec) -> None:
+    """Refuse a protocol with stages that its environment does not have.
+
+    One stage with `stage_steps` is well where there could be several: the limit of that one.
+
+    Raises:
+        UsageError: names the field.
+    """
+    protocol, most = suite.protocol, env.stages
+    if protocol.stages > most:
+        can = f"at most {most} one after another" if most > 1 else "one instruction an episode"
+        raise UsageError(
+            f"suite {suite.name}, protocol.stages: {protocol.stages} are asked for, and environment {env.name} gives "
+            f"{can}; write {most}{' or less' if most > 1 else ''}."
+        )
+    if protocol.stage_steps is not None and most == 1:
+        raise UsageError(
+            f"suite {suite.name}, protocol.stage_steps: episodes of environment {env.name} have no stages, so nobody "
+            "would see to it; write null, and limit the episode by protocol.max_steps."
+        )
 
 
 class StageTally:

@@ -178,7 +178,8 @@ class OpenRun:
             observers.append(DisturbanceRecorder)
         observers = self._films.spared(observers)
         if request.video != "none":
-            observers.append(functools.partial(video.VideoRecorder, mode=request.video))
+            stages = request.suite.protocol.stages
+            observers.append(functools.partial(video.VideoRecorder, mode=request.video, stages=stages))
         return observers
 
     def _worker_ready(self, prepared: Mapping[str, str]) -> None:

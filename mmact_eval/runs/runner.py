@@ -20,6 +20,7 @@ from mmact_eval.observers.video_encoder import require_encoder
 from mmact_eval.optional import CoversEpisodes, PreparesRun
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import EnvPlugin, Policy
+from mmact_eval.rollout import stages
 from mmact_eval.runs.episodes import pending_episodes, plan_episodes, select_tasks, suite_tasks
 from mmact_eval.runs.folder import RunFolder
 from mmact_eval.runs.open_run import OpenRun
@@ -178,6 +179,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     episodes = request.episodes or suite.protocol.episodes
     planned = list(request.chosen) or plan_episodes(suite, tasks, episodes, request.seed, request.init_states)
     env_spec = plugin.spec(suite)
+    stages.check(suite, env_spec)
     folder = (request.out or default_folder(request)).absolute()  # before a policy's code may change the working folder
     reference = PlanReference(request.plan_reference, env_spec) if request.plan_reference else None
     made = policies.get(request, env_spec)

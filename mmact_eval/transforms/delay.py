@@ -13,7 +13,7 @@ from mmact_eval import suite
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan, policy_calls
-from mmact_eval.specs import still_action
+from mmact_eval.specs import gripper_columns, still_action
 from mmact_eval.suite import Count
 from mmact_eval.transforms.base import Settings, TransformedPolicy
 from mmact_eval.types import Episode, PolicyOutput, Query
@@ -27,7 +27,9 @@ class Delay(Settings):
 
     For the first `steps` steps of an episode, when nothing has arrived yet, the robot stands still, its gripper open;
     they count towards the step limit. From then on actions follow each other without gaps and none is lost, so nothing
-    needs to be held. 0 changes nothing, the policy's name included.
+    needs to be held. Where a further stage begins, what is under way was meant for the one before and is dropped: the
+    robot stands still again for so many steps, its gripper as the last answer of the stage before would have left it.
+    0 changes nothing, the policy's name included.
     """
 
     steps: Count = Field(ge=0)
@@ -61,9 +63,10 @@ class DelayedPolicy(TransformedPolicy):
         self._replan = replan
         self._at_start = np.tile(still_action(inner.spec.action), (steps, 1))
         self._under_way: dict[Episode, Actions] = {}
+        self._last: dict[Episode, Actions] = {}
 
     def reset(self, episodes: Sequence[Episode]) -> None:
-        """Forget what was under way."""
+        """Forget what was under way, but not what the gripper was told last: it may hold something."""
         for episode in episodes:
             self._under_way.pop(episode, None)
         super().reset(episodes)
@@ -81,7 +84,12 @@ class DelayedPolicy(TransformedPolicy):
         answers = policy_calls.changed(self._inner, queries, delayed)
         # Only now: a batch in which something raised is asked again, query by query.
         self._under_way |= {episode: stream[-late:] for episode, stream in streams.items()}
+        self._last |= {episode: stream[-late - 1] for episode, stream in streams.items()}
         return policy_calls.all_of(answers)
 
     def _before(self, query: Query) -> Actions:
-        return self._at_start if query.index == 0 else self._under_way[query.episode]
+        if query.index == 0:
+            return self._at_start
+        if query.new_stage:
+            return np.where(gripper_columns(self.spec.action), self._last[query.episode], self._at_start)
+        return self._under_way[query.episode]

@@ -22,6 +22,7 @@ from mmact_eval.optional import Disturbs
 from mmact_eval.protocols import Env
 from mmact_eval.rollout.chunk_info import chunk_is_over, steps_executed
 from mmact_eval.rollout.figures import FIGURES
+from mmact_eval.rollout.stages import STAGES, StageTally
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Disturbance, Suite
 from mmact_eval.types import Episode, Observation
@@ -78,11 +79,16 @@ class DisturbedEnv:
         self._rng = np.random.default_rng(episode.derived_seed(ARTIFACT))
         self._due = int(self._rng.integers(self._disturbance.first_step, self._disturbance.last_step + 1))
         self._steps = 0
+        self._stages = StageTally()
         self.happened, self.displaced = None, 0.0
         return self._inner.begin(episode)
 
     def step_chunk(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """The inner `step_chunk`, in two parts if the disturbance falls into the chunk."""
+        """The inner `step_chunk`, in two parts if the disturbance falls into the chunk.
+
+        A first part that ends the chunk (the episode or a stage is over, or an action was not executed) is all there
+        is: the disturbance comes in a later one then, at its step of the episode.
+        """
         before = self._due - self._steps
         if not 0 <= before < len(actions):
             return self._execute(actions)
@@ -90,7 +96,7 @@ class DisturbedEnv:
         if before:
             first = self._execute(actions[:before])
             _, _, terminated, truncated, said = first
-            if terminated or truncated or chunk_is_over(said, before):
+            if terminated or truncated or self._stage_began or chunk_is_over(said, before):
                 return first
             del first, _  # an observation that nobody holds is not drawn
         self._disturb()
@@ -98,11 +104,14 @@ class DisturbedEnv:
         told = {**info, "steps": before + int(info["steps"])}
         if FIGURES in said:  # the second part need not repeat them
             told[FIGURES] = {**said[FIGURES], **info.get(FIGURES, {})}
+        if STAGES in said:
+            told.setdefault(STAGES, said[STAGES])
         return observation, reward, terminated, truncated, told
 
     def _execute(self, actions: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         result = self._inner.step_chunk(actions)
         self._steps += steps_executed(result[4], len(actions))
+        self._stage_began = self._stages.executed(result[4])
         return result
 
     def _disturb(self) -> None:

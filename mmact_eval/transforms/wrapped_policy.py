@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmact_eval.protocols import Policy
 from mmact_eval.rollout import policy_calls
 from mmact_eval.specs import PolicySpec
-from mmact_eval.types import Episode
+from mmact_eval.types import Episode, Query
 
 
 class WrappedPolicy:
@@ -30,3 +31,9 @@ class WrappedPolicy:
         if name.startswith("_"):  # before `__init__`, and for pickle and copy
             raise AttributeError(name)
         return getattr(self._inner, name)
+
+
+def moved_on(query: Query, queries: int) -> Query:
+    """The query as the inner policy counts it if others have acted in the first `queries` of the episode."""
+    index = query.index - queries
+    return replace(query, index=index, new_stage=query.new_stage and index > 0)

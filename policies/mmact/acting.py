@@ -34,9 +34,12 @@ class MmactPolicy:
         self._model = model
         self._adapter = adapter
         self._options = options
+        self._began: dict[Episode, int] = {}
 
     def reset(self, episodes: Sequence[Episode]) -> None:
-        """Nothing is remembered between queries."""
+        """Forget with which query their stages began."""
+        for episode in episodes:
+            self._began.pop(episode, None)
 
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """A (8, 7) or (8, 16) float32 chunk for each query; every so often a text and a picture with it.
@@ -46,6 +49,7 @@ class MmactPolicy:
         """
         options = self._options
         examples = [self._example(query) for query in queries]
+        self._began |= {query.episode: query.index for query in queries if query.new_stage}
         chunks = self._model.action_chunks(
             examples, _seeds(queries, "actions"), options.steps, options.action_temperature, options.noise,
             options.decoding == "median",
@@ -74,8 +78,9 @@ class MmactPolicy:
         purpose: str,
         generate: Callable[[list[Example], list[int]], Sequence[Said]],
     ) -> list[Said | None]:
-        """What `generate` makes for those queries whose turn it is, None for the others."""
-        turn = [i for i, query in enumerate(queries) if every and query.index % every == 0]
+        """What `generate` makes for those queries whose turn it is, a stage's first one always, None for the others."""
+        in_stage = [query.index - self._began.get(query.episode, 0) for query in queries]
+        turn = [i for i, number in enumerate(in_stage) if every and number % every == 0]
         if not turn:
             return [None] * len(queries)
         # Plans and pictures were trained without the state.

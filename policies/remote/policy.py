@@ -52,7 +52,7 @@ class RemotePolicy:
         return episodes
 
     def reset(self, episodes: Sequence[Episode]) -> None:
-        """Nothing to be told: a server of ours sees the first query of an episode; others keep no state."""
+        """Nothing to be told: a server of ours sees where an episode or a stage begins; others keep no state."""
 
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """Ask for all of them and wait for the slowest.

@@ -154,7 +154,7 @@ class PolicyServer:
                 self._batcher.answer_batch()
 
     def _take(self, asked: _Asked) -> None:
-        """Queue a query for the next batch; the first one of an episode resets the policy for it.
+        """Queue a query for the next batch; the first one of an episode, or of a stage, resets the policy for it.
 
         The policy hears each query once, in order: one that is asked again, because its answer was lost on the way,
         gets the same answer.
@@ -164,14 +164,7 @@ class PolicyServer:
         if before is not None:  # its asker has given up, or two claim to be the same episode
             self._batcher.withdraw(episode)
             before.set_result(Answer(None, error="the same episode was asked for on another connection"))
-        if index == 0:
-            try:
-                self._batcher.reset(episode)
-            except Exception as error:
-                log.exception("the policy's reset raised")
-                asked.answer.set_result(Answer(None, error=f"{type(error).__name__} in the policy's reset: {error}"))
-                return
-        else:
+        if index > 0:
             last, answer = self._last.get(episode, (-1, Answer(None)))
             if index == last:
                 asked.answer.set_result(answer)
@@ -179,6 +172,14 @@ class PolicyServer:
             if index != last + 1 or last < 0:
                 text = "this server has not seen the episode up to here (was it restarted?); begin it again"
                 asked.answer.set_result(Answer(None, error=text))
+                return
+        if index == 0 or asked.query.new_stage:
+            try:
+                self._batcher.reset(episode)
+            except Exception as error:
+                log.exception("the policy's reset raised")
+                self._last.pop(episode, None)
+                asked.answer.set_result(Answer(None, error=f"{type(error).__name__} in the policy's reset: {error}"))
                 return
         self._waiting[episode] = asked.answer
         self._batcher.submit(asked.query, lambda answer: self._reply(asked.query, answer))

@@ -26,7 +26,10 @@ _DECISIVE = ("settle_steps", "seed_mode")
 
 
 class ReplayPolicy:
-    """Answers query k with the actions that follow those of the queries before it; looks at nothing.
+    """Answers query k with the actions that follow those executed for the queries before it; looks at nothing.
+
+    How many these were follows from the data set: as many as are executed of an answer, but for the last ones of a
+    stage, whose chunks end where the stage does.
 
     Attributes:
         observers: check in the workers that the scene is the recorded one.
@@ -35,6 +38,7 @@ class ReplayPolicy:
     def __init__(self, recorded: DataSet, action: ActionSpec, chunk: int) -> None:
         self._recorded = recorded
         self._step = chunk
+        self._executed: dict[Episode, list[int]] = {}
         self.spec = PolicySpec(
             name="replay",
             action=action,
@@ -68,6 +72,7 @@ class ReplayPolicy:
             )
         if suite.protocol.replan is not None:
             self._step = min(self.spec.chunk, suite.protocol.replan)
+            self._executed = {}
         return found
 
     def reset(self, episodes: Sequence[Episode]) -> None:
@@ -85,12 +90,21 @@ class ReplayPolicy:
         if query.episode not in self._recorded.demonstrations:
             raise UsageError(f"{query.episode.key} is not in the data set {self._recorded.folder}.")
         actions = self._recorded.demonstrations[query.episode].actions
-        first = query.index * self._step
+        first = self._first(query)
         coming = actions[first : first + self._step]
         if len(coming) == self._step:
             return coming
         rest = standing_still(self.spec.action, actions[-1])
         return np.concatenate([coming, np.tile(rest, (self._step - len(coming), 1))])
+
+    def _first(self, query: Query) -> int:
+        """How many actions were executed before this query."""
+        before = self._executed.get(query.episode)
+        if before is None:
+            before = self._recorded.demonstrations[query.episode].executed_before(self._step)
+            self._executed[query.episode] = before
+        over = len(self._recorded.demonstrations[query.episode].actions)
+        return before[query.index] if query.index < len(before) else over
 
     def remarks(self, results: Sequence[EpisodeResult]) -> list[str]:
         """How many demonstrations were reproduced, and in how many the simulation ended in the very same state."""

@@ -1,9 +1,13 @@
-"""Policies for tests of studies whose arms share workers; used through ``file.py:attr``."""
+"""Policies that notice if they are asked or told too often or not at all, for tests of shared workers and of stages.
+
+They are used through ``file.py:attr``.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +82,65 @@ class Glancing:
             brightness = query.observation.images["top"].mean() / 255.0
             outputs.append(PolicyOutput((brightness * query.rng().uniform(-1, 1, (2, 2))).astype(np.float32)))
         return outputs
+
+
+class Forgetful(ToyPolicy):
+    """Walks straight at the target, the slower the more queries it has answered since it was told to forget.
+
+    A reset too many or too few is an error; a repeated or lost query gives another walk.
+    """
+
+    def __init__(self, env_spec: EnvSpec, chunk: int = 4) -> None:
+        super().__init__(chunk, detour=False)
+        self.spec = replace(self.spec, name="forgetful")
+        self._answered: dict[Episode, int] = {}
+        self._resets: dict[Episode, int] = {}
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            self._answered[episode] = 0
+            self._resets[episode] = self._resets.get(episode, 0) + 1
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        return [self._slower(query, output) for query, output in zip(queries, super().act(queries), strict=True)]
+
+    def _slower(self, query: Query, output: PolicyOutput) -> PolicyOutput:
+        told, self._resets[query.episode] = self._resets[query.episode], 0
+        assert told == (query.index == 0 or query.new_stage), f"{told} resets before query {query.index}"
+        before = self._answered[query.episode]
+        self._answered[query.episode] += 1
+        return replace(output, actions=output.actions * (0.4 + 0.5 / (1 + before)), text=query.observation.instruction)
+
+
+class FailsOnce(Forgetful):
+    """Raises at the first stage that begins in each episode, once, and there is no second attempt without a reset."""
+
+    def __init__(self, env_spec: EnvSpec) -> None:
+        super().__init__(env_spec)
+        self._failed: set[Episode] = set()
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        for query in queries:
+            if query.new_stage and query.episode not in self._failed:
+                self._failed.add(query.episode)
+                raise RuntimeError("once")
+        return super().act(queries)
+
+    def _slower(self, query: Query, output: PolicyOutput) -> PolicyOutput:
+        if query.index == 0:
+            self._resets[query.episode] = 1  # that of the stage at which it raised was for nothing
+        return super()._slower(query, output)
+
+
+class CannotForget(Forgetful):
+    """Its reset raises where a stage begins, in the init states from 1 on."""
+
+    def reset(self, episodes: Sequence[Episode]) -> None:
+        if any(episode.init_state and self._answered.get(episode) for episode in episodes):
+            raise ValueError("what was it?")
+        super().reset(episodes)
+
+
+FORGETFUL = f"{Path(__file__)}:Forgetful"
+FAILS_ONCE = f"{Path(__file__)}:FailsOnce"
+CANNOT_FORGET = f"{Path(__file__)}:CannotForget"

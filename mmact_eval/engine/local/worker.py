@@ -32,7 +32,8 @@ class PolicyProxy:
         self._pipe = pipe
 
     def reset(self, episodes: Sequence[Episode]) -> None:
-        """Nothing to do here: the engine resets the policy before it hands out the episode."""
+        """Nothing to do here: the engine resets the policy before it hands out the episode, and for a query that begins
+        a stage (`Query.new_stage`)."""
 
     def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:
         """Ask the engine, one query at a time.

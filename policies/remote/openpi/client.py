@@ -30,7 +30,7 @@ from mmact_eval.policies.remote.wire.codec import WireError, pack, unpack
 from mmact_eval.policies.remote.wire.layouts import Layout, NativeLayout, preset
 from mmact_eval.policies.remote.wire.reading import pictures_in
 from mmact_eval.policies.remote.wire.renaming import Renaming
-from mmact_eval.policies.remote.wire.specs import KEY, identity
+from mmact_eval.policies.remote.wire.specs import KEY, identity, place_in_episode
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import About, Episode, Observation, PolicyOutput, Query
 
@@ -97,11 +97,6 @@ class OpenpiPolicy(RemotePolicy):
             self.loop.close()
             raise
 
-    def reset(self, episodes: Sequence[Episode]) -> None:
-        """The episode may go to another server than last time."""
-        for episode in episodes:
-            self._pins.pop(episode, None)
-
     def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
         """The images as they are sent; see `mmact_eval.optional.ShowsPictures`."""
         request = self._layout.request(observation)
@@ -113,6 +108,8 @@ class OpenpiPolicy(RemotePolicy):
 
     async def answer(self, query: Query) -> PolicyOutput:
         request = pack(self._request(query), "openpi")
+        if query.index == 0:  # it may go to another server than last time
+            self._pins.pop(query.episode, None)
         for attempt in range(1, _TRIES + 1):
             pinned = self._pins.get(query.episode) if self.native and len(self._servers) > 1 else None
             try:
@@ -161,7 +158,7 @@ class OpenpiPolicy(RemotePolicy):
     def _request(self, query: Query) -> dict[str, Any]:
         request = self._layout.request(query.observation)
         if self.native:
-            return {**request, KEY: {"episode": identity(query.episode), "index": query.index}}
+            return {**request, KEY: {"episode": identity(query.episode), **place_in_episode(query)}}
         return self._rename.apply(request)
 
     async def _ask(self, link: WebsocketLink, request: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """What `mmact-eval serve --protocol openpi` says on a connection.
 
 Clients of ours name the episode and the query, and get what the policy says. Clients of openpi name neither: an episode
-is then what a connection asks with the same prompt. For a policy that keeps no state and draws no random numbers, it
-makes no difference.
+is then what a connection asks with the same prompt, also where that is a stage of theirs. For a policy that keeps no
+state and draws no random numbers, it makes no difference.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mmact_eval.errors import UsageError
 from mmact_eval.policies.remote.server import Ask, PolicyServer, ServeOptions
 from mmact_eval.policies.remote.wire.codec import WireError, pack, unpack
 from mmact_eval.policies.remote.wire.layouts import Layout, NativeLayout, preset
-from mmact_eval.policies.remote.wire.specs import KEY, describe, read_identity, read_index
+from mmact_eval.policies.remote.wire.specs import KEY, describe, read_identity, read_index, read_new_stage
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
@@ -68,7 +68,7 @@ class OpenpiConversation:
         if not isinstance(named, Mapping):
             raise WireError(f'"{KEY}" must be a map')
         episode, index = read_identity(named.get("episode")), read_index(named.get("index"))
-        return Query(self._native.observation(request), episode, index)
+        return Query(self._native.observation(request), episode, index, read_new_stage(named))
 
     @staticmethod
     async def _fail(socket: ServerConnection, why: str) -> None:

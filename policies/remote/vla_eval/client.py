@@ -2,6 +2,8 @@
 
 A connection is a session: the server buffers actions and keeps state for it, and hears where episodes begin and end.
 So each episode has a connection of its own, and one that breaks is an error of its episode, which then begins again.
+The session goes on where a stage begins: the observation says ``episode_restart``, as that harness' does in chains of
+tasks.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from mmact_eval.policies.remote.policy import MAX_MESSAGE, RemotePolicy, counted
 from mmact_eval.policies.remote.pool import Lost, Pool, Refused, RemoteFailure
 from mmact_eval.policies.remote.same_model import SameModel
 from mmact_eval.policies.remote.vla_eval.session import Session, say_hello
+from mmact_eval.policies.remote.vla_eval.wire import RESTART
 from mmact_eval.policies.remote.wire.answers import actions_of, is_chunk, output_of
 from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.policies.remote.wire.layouts import Layout, NativeLayout, preset
 from mmact_eval.policies.remote.wire.reading import pictures_in
-from mmact_eval.policies.remote.wire.specs import KEY, identity
+from mmact_eval.policies.remote.wire.specs import KEY, identity, place_in_episode
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import About, Episode, Observation, PolicyOutput, Query
@@ -88,10 +91,6 @@ class VlaEvalPolicy(RemotePolicy):
             )
         return super().covers(suite, episodes)
 
-    def reset(self, episodes: Sequence[Episode]) -> None:
-        """Their sessions end."""
-        self.loop.run(self._end(episodes))
-
     def pictures(self, observation: Observation) -> dict[str, NDArray[np.uint8]]:
         """The images as they are sent; see `mmact_eval.optional.ShowsPictures`."""
         return pictures_in(self._layout.request(observation))
@@ -121,7 +120,7 @@ class VlaEvalPolicy(RemotePolicy):
         Raises:
             Refused: its chunks are of another length.
         """
-        chunk, observation = self.spec.chunk, self._observation(query)
+        chunk, observation = self.spec.chunk, self._layout.request(query.observation)
         answers = [first]
         while len(answers) < chunk and len(answers[-1]) == 1:
             message = await session.ask(observation, self._timeout)
@@ -177,7 +176,9 @@ class VlaEvalPolicy(RemotePolicy):
 
     def _observation(self, query: Query) -> dict[str, Any]:
         request = self._layout.request(query.observation)
-        return {**request, KEY: {"index": query.index}} if self.native else request
+        if self.native:
+            return {**request, KEY: place_in_episode(query)}
+        return {**request, RESTART: True} if query.new_stage else request
 
     async def _end(self, episodes: Sequence[Episode]) -> None:
         for episode in episodes:

@@ -17,10 +17,10 @@ from websockets.asyncio.server import ServerConnection
 
 from mmact_eval.policies.remote.openpi.server import foreign_layout, response
 from mmact_eval.policies.remote.server import Ask, PolicyServer, ServeOptions
-from mmact_eval.policies.remote.vla_eval.wire import Message, check_version, decode, encode, hello
+from mmact_eval.policies.remote.vla_eval.wire import RESTART, Message, check_version, decode, encode, hello
 from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.policies.remote.wire.layouts import Layout, NativeLayout
-from mmact_eval.policies.remote.wire.specs import KEY, describe, read_identity, read_index
+from mmact_eval.policies.remote.wire.specs import KEY, describe, read_identity, read_index, read_new_stage
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, Query
@@ -90,6 +90,8 @@ class VlaEvalConversation:
         session.episode = Episode(session.suite, name, session.number, session.episodes)
 
     async def _answer(self, session: _Session, message: Message, ask: Ask) -> bytes:
+        if message.payload.get(RESTART) is True:
+            session.left.clear()
         if session.left:
             return encode("action", {"actions": session.left.popleft()}, message.seq)
         try:
@@ -110,10 +112,12 @@ class VlaEvalConversation:
 
     def _query(self, session: _Session, payload: Mapping[str, Any]) -> Query:
         if not session.native:
-            return Query(self._foreign.observation(payload), session.episode, session.queries)
+            new_stage = payload.get(RESTART) is True and session.queries > 0
+            return Query(self._foreign.observation(payload), session.episode, session.queries, new_stage)
         extension = payload.get(KEY)
-        index = read_index(extension.get("index") if isinstance(extension, Mapping) else None)
-        return Query(self._native.observation(payload), session.episode, index)
+        named = extension if isinstance(extension, Mapping) else {}
+        index, new_stage = read_index(named.get("index")), read_new_stage(named)
+        return Query(self._native.observation(payload), session.episode, index, new_stage)
 
 
 def _announcement(spec: PolicySpec, layout: Layout | None) -> dict[str, Any]:

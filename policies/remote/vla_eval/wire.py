@@ -15,6 +15,9 @@ _KINDS = ("hello", "observation", "action", "episode_start", "episode_end", "err
 
 PROTOCOL_VERSION = 1
 
+RESTART = "episode_restart"
+"""Key of an observation, true where the next of several tasks in a row begins: what is remembered has to go."""
+
 
 @dataclass(frozen=True)
 class Message:

@@ -13,7 +13,7 @@ from typing import Any
 from mmact_eval.policies.remote.wire.codec import WireError
 from mmact_eval.policy_output import plain_data
 from mmact_eval.specs import ActionSpec, PolicySpec
-from mmact_eval.types import Episode
+from mmact_eval.types import Episode, Query
 
 KEY = "mmact_eval"
 VERSION = 1
@@ -65,6 +65,23 @@ def read_identity(found: object) -> Episode:
     if type(init_state) is not int or type(seed) is not int:
         raise WireError("an episode needs init_state and seed (whole numbers)")
     return Episode(suite, task, init_state, seed)
+
+
+def place_in_episode(query: Query) -> dict[str, Any]:
+    """Which query of its episode it is, as plain data; `read_index` and `read_new_stage` read it."""
+    return {"index": query.index, **({"new_stage": True} if query.new_stage else {})}
+
+
+def read_new_stage(named: Mapping[str, Any]) -> bool:
+    """Whether a stage begins with the query.
+
+    Raises:
+        WireError: what it says is neither yes nor no.
+    """
+    found = named.get("new_stage", False)
+    if not isinstance(found, bool):
+        raise WireError(f"new_stage must be true or false, not {str(found)[:40]}")
+    return found
 
 
 def read_index(found: object) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sequential_engine
+from counted_policies import FORGETFUL
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.job_runner import JobRunner
@@ -72,6 +73,18 @@ def test_results_and_artifacts_are_the_same_and_no_worker_knows_the_folder(
     assert any(name.endswith("-reached.png") for name in made[0])
     assert len(told) == 1
     assert str(tmp_path).encode() not in told[0]
+
+
+def test_episodes_with_stages_are_the_same(tmp_path: Path) -> None:
+    found, made = [], []
+    for engine in ENGINES:
+        asked = request(tmp_path, engine, suite=load_suite("toy-stages"), policy=FORGETFUL, video="all")
+        results = execute(asked).results
+        assert {result.outcome for result in results} == {"success", "failure"}
+        found.append([result.reproducible() for result in results])
+        made.append(files(tmp_path / engine, "videos", "plans"))
+    assert found[0] == found[1]
+    assert made[0] == made[1]
 
 
 def test_a_recording_is_the_same(tmp_path: Path) -> None:

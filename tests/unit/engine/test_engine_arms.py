@@ -36,8 +36,10 @@ def test_arms_share_environments_unless_something_differs_that_these_see_to() ->
         arm("env_args.step_seconds=0.001"),
         arm(detour=False),  # does without ground truth
         arm(watched=("top",)),
+        arm("protocol.stages=2"),
+        arm("protocol.stages=2", "protocol.stage_steps=9"),
     ]
-    assert worlds_of([plain, *others])[0] == [0, 1, 2, 3, 4, 5]
+    assert worlds_of([plain, *others])[0] == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_one_policy_serves_runs_that_differ_in_what_it_does_not_hear_of() -> None:

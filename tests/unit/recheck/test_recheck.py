@@ -16,7 +16,7 @@ from mmact_eval.recheck.text import meaning, told
 from mmact_eval.recheck.then_and_now import ThenAndNow, then_and_now
 from mmact_eval.runs.export import export
 from mmact_eval.runs.reading import read_run
-from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.types import Episode, EpisodeResult, Stage
 
 MakeRun = Callable[..., Path]
 
@@ -55,6 +55,15 @@ def test_figures_that_differ_are_named_if_the_rollout_said_them() -> None:
     pair = Pair(then, replace(then, figures={"env/length": 2.0}))
     assert (pair.verdict, pair.detail) == ("equal in outcome", "env/length 3.0 → 2.0")
     assert Pair(then, replace(then, figures={"env/length": 3.0})).verdict == "equal to the bit"
+
+
+def test_stages_that_differ_are_named() -> None:
+    then = replace(THEN, stages=(Stage("lift", 3, True), Stage("place", 4, True)))
+    fewer = replace(then, stages=(Stage("lift", 3, True), Stage("place", 4, False)))
+    longer = replace(then, stages=(Stage("lift", 2, True), Stage("place", 5, True)))
+    assert Pair(then, fewer).detail == "stages solved 2 → 1"
+    assert Pair(then, longer).detail == "stages"
+    assert Pair(then, then).verdict == "equal to the bit"
 
 
 def test_an_episode_without_a_result_here_is_not_equal() -> None:

@@ -209,3 +209,22 @@ def test_transforms_compose_keep_what_the_policy_says_and_are_named() -> None:
 def test_an_entry_is_exactly_one_transform(entry: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="one transform"):
         Transform.model_validate(entry)
+
+
+def test_where_a_stage_begins_nothing_late_arrives_and_the_gripper_keeps_what_it_holds() -> None:
+    class Grasping(Counting):
+        def _answer(self, query: Query) -> PolicyOutput:
+            actions = np.full((4, 3), 0.1, np.float32)
+            actions[1:, -1] = 1.0  # closes at the second action
+            return PolicyOutput(actions)
+
+    policy = transformed(Grasping(), [transform(delay={"steps": 2})], PROTOCOL)
+    policy.reset([query(0).episode])
+    first = policy.act([query(0)])[0].actions
+    assert first[:, -1].tolist() == pytest.approx([-1, -1, 0.1, 1])
+    policy.reset([query(1).episode])
+    (begun,) = policy.act([replace(query(1), new_stage=True)])
+    assert begun.actions[:2].tolist() == [[0, 0, 1], [0, 0, 1]]
+    np.testing.assert_allclose(begun.actions[2:, 0], 0.1)
+    policy.reset([query(0).episode])
+    assert policy.act([query(0)])[0].actions[:2, -1].tolist() == [-1, -1]  # another attempt starts open

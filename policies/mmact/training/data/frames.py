@@ -117,16 +117,17 @@ def _append(
     place = {int(frame): first + k for k, frame in enumerate(recording.drawn)}
     for k, frame in enumerate(recording.drawn):
         views = [resized(recording.pictures[camera][k], side) for camera in adapter.cameras]
-        chunk, there = chunk_at(recording.actions, int(frame))
+        end = recording.ends[frame]
+        chunk, there = chunk_at(recording.actions[:end], int(frame))
         state = adapter.vector({key: values[frame].astype(np.float64) for key, values in recording.states.items()})
         row = {
             "pixels": np.stack(views),
             "states": state.astype(np.float32),
             "actions": chunk,
             "there": there,
-            "instruction": _number(texts["instruction"], recording.instruction),
+            "instruction": _number(texts["instruction"], recording.instructions[frame]),
             "subtask": _number(texts["subtask"], recording.subtasks[frame]),
-            "later": place.get(int(frame) + CHUNK, -1),
+            "later": place.get(int(frame) + CHUNK, -1) if frame + CHUNK <= end else -1,
             "start": _number(texts["start"], recording.start),
         }
         for name, value in row.items():

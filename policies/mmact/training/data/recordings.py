@@ -33,7 +33,8 @@ class Recording:
 
     Attributes:
         start: suite, task and init state, in words: demonstrations with the same start are alike.
-        instruction: the task in words.
+        instructions: (T,) the task in words, at each frame.
+        ends: (T,) the frame before which the stage of each is over; T where there are no stages.
         states: state key → (T, …) float32.
         actions: (T, D) float32, as the demonstrator meant them.
         subtasks: (T,) the demonstrator's words, "" where there are none.
@@ -42,7 +43,8 @@ class Recording:
     """
 
     start: str
-    instruction: str
+    instructions: Sequence[str]
+    ends: Sequence[int]
     states: Mapping[str, NDArray[np.float32]]
     actions: NDArray[np.float32]
     subtasks: Sequence[str]
@@ -117,7 +119,8 @@ def _recording(recorded: DataSet, adapter: Adapter, row: Row, texts: list[str]) 
     told = table[SUBTASK_INDEX].to_numpy() if SUBTASK_INDEX in table.column_names else None
     return Recording(
         start=" ".join(str(row[f"{PREFIX}{name}"]) for name in ("suite", "task", "init_state")),
-        instruction=row["tasks"][0],
+        instructions=recorded.instructions(row, table),
+        ends=recorded.ends(row, len(table)),
         states=_states(recorded.info["features"], table, adapter),
         actions=_vectors(table[INTENDED_ACTION]),
         subtasks=[""] * len(table) if told is None else [texts[k] for k in told],

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_plans_and_subgoals_come_at_their_queries_and_leave_the_actions_alone(ma
     assert outputs[0].image.shape == (256, 256, 3)
     for ours, silent in zip(outputs, make().act(queries), strict=True):
         np.testing.assert_array_equal(ours.actions, silent.actions)
+
+
+def test_a_stage_begins_with_a_plan_of_its_own(make: Any, views: Views) -> None:
+    policy = make(variant="text", plan=2, plan_steps=1, plan_tokens=8)
+
+    def planned(first_of_stage: int | None) -> list[bool]:
+        told = []
+        for index in range(5):
+            asked = replace(query(views, index=index), new_stage=index == first_of_stage)
+            if index in (0, first_of_stage):
+                policy.reset([asked.episode])
+            told.append(policy.act([asked])[0].text is not None)
+        return told
+
+    assert planned(None) == [True, False, True, False, True]
+    assert planned(1) == [True, True, False, True, False]
+    assert planned(None) == [True, False, True, False, True]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

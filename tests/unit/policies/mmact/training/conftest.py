@@ -69,13 +69,14 @@ def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                             states=layout.state_vectors(states),
                             action=actions + np.float32(0.01),
                             intended=actions,
+                            instruction=words,
                             subtask="go" if t < 6 else "hold it",
                             age=t % every,
                         )
                     )
                 result = EpisodeResult(Episode("libero-object", f"task{task}", start, 0), "success", final_hash="f")
                 name = f"staged/{result.episode.file_stem}"
-                staging.stage(FolderArtifacts(folder), name, layout, result, words, frames, [])
+                staging.stage(FolderArtifacts(folder), name, layout, result, frames, [])
                 staged.append(staging.read(folder / name))
         assemble(folder, layout, staged, {"fingerprint": {"suite": "libero-object"}})
         return folder
