@@ -107,7 +107,6 @@ class EnvPart(_Part):
     disturbable: bool = False
     stages: int = 1
     physics: dict[str, Any] | None = None
-    stages: int = 1
 
 
 class Manifest(_Part):

@@ -83,8 +83,8 @@ class CalvinLayout:
         return Observation(images, {} if state is None else parts_of(state, self._parts), prompt)
 
     def _joined(self, request: Mapping[str, Any]) -> NDArray[Any] | None:
-        parts = [request.get(name) for name in self._OPENPI_PARTS]
-        return None if any(part is None for part in parts) else np.concatenate([np.ravel(part) for part in parts])
+        parts = [request[name] for name in self._OPENPI_PARTS if request.get(name) is not None]
+        return np.concatenate([np.ravel(part) for part in parts]) if len(parts) == len(self._OPENPI_PARTS) else None
 
     def _sent(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return picture if self._size is None else resize_with_pad(picture, self._size, self._size)

@@ -77,7 +77,7 @@ class LiberoLayout:
     cameras: tuple[str, ...] = ("agentview", "wrist")
     state: tuple[str, ...] = tuple(_LIBERO_STATE)
     action = LIBERO_ACTION
-    unit = None
+    unit: NDArray[np.float64] | None = None
 
     def __init__(self, env_spec: EnvSpec, dialect: Dialect, size: int | None = None) -> None:
         self._turn = _half_turn(env_spec.image_convention)
@@ -129,7 +129,7 @@ class RobotwinLayout:
     """
 
     name = "robotwin"
-    unit = None
+    unit: NDArray[np.float64] | None = None
     _ALOHA = ("cam_high", "cam_left_wrist", "cam_right_wrist")
     _VLA_EVAL = ("head_camera", "left_camera", "right_camera")
 
@@ -188,7 +188,7 @@ class NativeLayout:
     image_convention = ""
     replan = 1
     keys: tuple[str, ...] = ("images", "state", "prompt")
-    unit = None
+    unit: NDArray[np.float64] | None = None
 
     def __init__(self, cameras: tuple[str, ...], state: tuple[str, ...], action: ActionSpec) -> None:
         self.cameras, self.state, self.action = cameras, state, action
