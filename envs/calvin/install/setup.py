@@ -22,7 +22,7 @@ _ORIGIN = """\
 Assets of CALVIN: unchanged files of data/ in github.com/mees/calvin_env at 797142c.
 
 MIT, Copyright (c) 2021 Oier Mees: see LICENSE (tables, blocks, plane, fingers).
-Apache 2.0: see franka_panda/LICENSE.txt (the Panda, which pybullet's data holds too; some of the files come from there).
+Apache 2.0: see franka_panda/LICENSE.txt (the Panda; files that pybullet's data holds too may come from there).
 franka_panda/meshes/visual/digit_gel_only.STL is a part of Meta's DIGIT, which CALVIN gives under MIT.
 """
 
@@ -138,8 +138,8 @@ def _assets_in(source: Path) -> Path:
     empty = (source / "calvin_env").is_dir() and not any((source / "calvin_env").iterdir())
     hint = "; its submodule calvin_env is empty: git submodule update --init calvin_env" if empty else ""
     raise UsageError(
-        f"{source} holds no assets of CALVIN{hint}. It should be a checkout of mees/calvin_env, one of mees/calvin with "
-        "its submodule, or a folder with franka_panda, blocks, plane and the tables"
+        f"{source} holds no assets of CALVIN{hint}. It should be a checkout of mees/calvin_env, one of mees/calvin "
+        "with its submodule, or a folder with franka_panda, blocks, plane and the tables"
     )
 
 

@@ -82,12 +82,14 @@ def _base(at: Places) -> tuple[Box, ...]:
         Box((-_HALF, 0.17, _ROOF - 0.025), (_HALF, _BACK, _ROOF), _WOOD),  # its roof
     ]
     sides = [side for low, high in ((-_HALF, inner[0]), (inner[1], _HALF)) for side in _cheek(low, high)]
-    lies = {"at": (at.button, -0.15, _TOP)}
     ring = [
-        Box((-0.05, -0.05, 0.0), (0.05, -0.04, 0.025), _GRAY, **lies),
-        Box((-0.05, 0.04, 0.0), (0.05, 0.05, 0.025), _GRAY, **lies),
-        Box((-0.05, -0.04, 0.0), (-0.04, 0.04, 0.025), _GRAY, **lies),
-        Box((0.04, -0.04, 0.0), (0.05, 0.04, 0.025), _GRAY, **lies),
+        Box(low, high, _GRAY, at=(at.button, -0.15, _TOP))
+        for low, high in (
+            ((-0.05, -0.05, 0.0), (0.05, -0.04, 0.025)),
+            ((-0.05, 0.04, 0.0), (0.05, 0.05, 0.025)),
+            ((-0.05, -0.04, 0.0), (-0.04, 0.04, 0.025)),
+            ((0.04, -0.04, 0.0), (0.05, 0.04, 0.025)),
+        )
     ]
     return (*legs, *panels, *sides, *ring)
 

@@ -59,8 +59,8 @@ class Bullet:
 
     def _load_egl(self) -> None:
         found = importlib.util.find_spec("eglRenderer")
-        loaded = found and found.origin and self.loadPlugin(found.origin, "_eglRendererPlugin")
-        if loaded is None or loaded < 0:
+        origin = found.origin if found else None
+        if origin is None or self.loadPlugin(origin, "_eglRendererPlugin") < 0:
             self.close()
             raise UsageError(
                 "pybullet finds no EGL here, which env_args.renderer=egl needs; leave it out to draw on the processor"

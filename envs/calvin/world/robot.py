@@ -119,8 +119,8 @@ class Robot:
             self._bullet.resetJointState(self.body, joint, finger)
             self._drive(joint, finger, force=200, velocity=1)
         position, quaternion = self._tcp()
-        self._target_position = np.array(position)
-        self._target_euler = np.array(self._bullet.getEulerFromQuaternion(quaternion))
+        self._target_position: NDArray[np.float64] = np.array(position)
+        self._target_euler: NDArray[np.float64] = np.array(self._bullet.getEulerFromQuaternion(quaternion))
 
     def _go_to(self, position: NDArray[np.float64], quaternion: tuple[float, ...]) -> None:
         solution = self._bullet.calculateInverseKinematics(
