@@ -29,6 +29,9 @@ _ARM = tuple(range(7))
 _FINGERS = (9, 11)
 CAMERA_LINK = 14
 _TCP_LINK = 15
+_FURTHEST = 1e100
+"""From about 1e306 on, pybullet searches for joint angles for ever; no sum of float32 actions comes here."""
+
 _OPEN_WIDTH = 0.04
 """Of one finger, m."""
 
@@ -100,11 +103,11 @@ class Robot:
                 does, and policies are evaluated with float32.
 
         Raises:
-            PolicyContractError: the target would be further away than a float64 can tell.
+            PolicyContractError: the target would be further away than `_FURTHEST`.
         """
         position = self._target_position + action[:3] * POSITION_SCALE
         euler = self._target_euler + action[3:6] * ROTATION_SCALE
-        if not (np.isfinite(position).all() and np.isfinite(euler).all()):  # pybullet would search for ever
+        if not (np.abs([position, euler]) < _FURTHEST).all():
             raise PolicyContractError("actions have moved the robot's target to infinity")
         self._target_position, self._target_euler = position, euler
         self._go_to(self._target_position, self._bullet.getQuaternionFromEuler(self._target_euler))
