@@ -56,7 +56,8 @@ def _bring(asset: Asset, folder: Path, base: str) -> None:
                 break
             problem = f"{len(content)} bytes, not the {asset.size} that were published"
         except (OSError, ValueError) as error:  # urllib's and http's errors among them
-            problem = str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
+            answered = isinstance(error, urllib.error.HTTPError)
+            problem = str(error.reason) if isinstance(error, urllib.error.URLError) and not answered else str(error)
             if isinstance(error, urllib.error.HTTPError) and error.code < 500:
                 remaining = 0
         except Exception as error:  # http.client has errors of its own for half an answer

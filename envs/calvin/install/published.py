@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from mmact_eval.envs.calvin.world.scenes import SCENES
 from mmact_eval.errors import UsageError
 
 COMMIT = "797142c588c21e76717268b7b430958dbd13bf48"
@@ -60,9 +61,10 @@ def assets() -> tuple[Asset, ...]:
 
 
 def of_scene(scene: str) -> tuple[Asset, ...]:
-    """Those that a scene needs: all but the other scenes' tables and the licences."""
-    other = tuple(f"calvin_table_{letter}/" for letter in "ABCD" if letter != scene)
-    return tuple(asset for asset in assets() if not asset.path.startswith(other) and "LICENSE" not in asset.path)
+    """Those that a scene needs: robot, plane, its own table and its own blocks."""
+    blocks = tuple(f"blocks/block_{color}_{size}.urdf" for color, size in SCENES[scene].blocks)
+    wanted = ("franka_panda/", "plane/", f"calvin_table_{scene}/", *blocks)
+    return tuple(asset for asset in assets() if asset.path.startswith(wanted) and "LICENSE" not in asset.path)
 
 
 def missing_or_other(folder: Path, wanted: Sequence[Asset]) -> list[str]:

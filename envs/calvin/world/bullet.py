@@ -106,8 +106,8 @@ def pybullet() -> Any:
 
 def how_to_install() -> str:
     """What to do where pybullet is missing."""
-    if sys.version_info >= (3, 12):
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if sys.version_info[:2] >= (3, 12):
+        version = "{}.{}".format(*sys.version_info)
         return f"it has wheels for Python 3.10 and 3.11 and none for {version}; make an environment with one of those"
     return "pip install 'mmact-eval[calvin]'"
 
