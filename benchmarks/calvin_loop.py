@@ -4,9 +4,9 @@
     python benchmarks/calvin_loop.py --world stand-in    boxes, without any download
 
 Both sides play the same actions in the same chains through the same simulation: ours through the environment with a
-policy that looks at both cameras every tenth step, the other as upstream's environment does it, which draws both at every
-step whoever looks. (Upstream's own step without pictures takes 3.7 ms where this simulation's takes 1.7.) Then two
-processes play chains at once: chains an hour on two cores. Nobody solves anything here, a chain is a number of steps.
+policy that looks at both cameras every tenth step, the other as upstream's environment does it, which draws both at
+every step whoever looks. (Upstream's own step without pictures takes 3.7 ms, this simulation's 1.7.) Then two processes
+play chains at once: chains an hour on two cores. Nobody solves anything here, a chain is a number of steps.
 """
 
 from __future__ import annotations

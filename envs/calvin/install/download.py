@@ -19,6 +19,8 @@ OTHERWISE = (
     "mmact-eval setup calvin --from PATH"
 )
 _AT_ONCE, _TRIES, _SECONDS, _STEP = 4, 3, 30.0, 25
+_PAUSE = 0.5
+"""Before the second try, s; twice that before the third."""
 
 
 def download(wanted: Sequence[Asset], folder: Path, base: str, say: Callable[[str], None]) -> None:
@@ -64,7 +66,7 @@ def _bring(asset: Asset, folder: Path, base: str) -> None:
             problem = f"{type(error).__name__}: {error}"
         if not remaining:
             raise UsageError(f"cannot download {address} ({problem}): {OTHERWISE}")
-        time.sleep(0.5 * (_TRIES - remaining))
+        time.sleep(_PAUSE * (_TRIES - remaining))
     target = folder / asset.path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)

@@ -142,7 +142,7 @@ def test_a_solved_task_ends_a_chunk_and_brings_the_next_instruction(env: CalvinE
     assert not info["success"]
     # The same in one chunk: it stops at that step, whatever comes after it.
     fresh = make()
-    actions = []
+    actions: list[NDArray[np.float32]] = []
     fresh.begin(episode(LED_FIRST))
     for _ in range(steps):
         target = (-0.12, -0.12, 0.56) if len(actions) < 30 else (-0.12, -0.12, 0.44)
@@ -201,9 +201,10 @@ def test_an_environment_takes_any_gripper_value_and_refuses_what_is_not_finite(e
     assert env.world.robot_obs()[14] == -1
     env.step_chunk(np.full((1, 7), 0.1, np.float32))
     assert env.world.robot_obs()[14] == 1
-    for bad in (np.full((1, 7), np.nan), np.zeros((1, 6)), np.zeros((0, 7)), np.full((1, 7), 1e300)):
+    bad: list[NDArray[Any]] = [np.full((1, 7), np.nan), np.zeros((1, 6)), np.zeros((0, 7)), np.full((1, 7), 1e300)]
+    for actions in bad:
         with np.errstate(over="ignore"), pytest.raises(PolicyContractError):
-            env.step_chunk(bad)
+            env.step_chunk(actions)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e6, 1e30])

@@ -86,7 +86,7 @@ def test_what_pybullet_lacks_is_downloaded_and_again_nothing(base: str, checkout
 def test_a_download_that_breaks_leaves_nothing(
     base: str, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(download, "_PAUSE", 0.0)
     mesh = checkout / "data" / "calvin_table_D" / "meshes" / "base_link.obj"
     mesh.write_bytes(mesh.read_bytes()[:100])
     with pytest.raises(UsageError, match=r"base_link.obj \(100 bytes, not the \d+ that were published\): behind a"):

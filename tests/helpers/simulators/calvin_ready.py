@@ -22,7 +22,7 @@ from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, PolicyOutput, Query
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 needs_pybullet = pytest.mark.skipif(bool(registry.missing_packages(plugin)), reason="needs the calvin extra")
 
