@@ -63,10 +63,11 @@ class CalvinPlugin:
         """Look at the assets, and say so where scenes are repeated.
 
         Returns:
-            Hashes of what the results depend on beyond `versions`: the assets, and the chains with their scenes.
+            What the results depend on beyond `versions`: hashes of the assets and of the chains with their scenes, and
+            which OpenGL draws, if one does.
 
         Raises:
-            UsageError: wrong ``env_args``; assets are missing or not as published.
+            UsageError: wrong ``env_args``; assets are missing or not as published; there is no EGL.
         """
         args = CalvinArgs.parse(suite.env_args)
         if args.blocks == "published" and len({episode.init_state for episode in episodes}) < len(episodes):
@@ -75,7 +76,12 @@ class CalvinPlugin:
                 "policy and are no new scenes (env_args.blocks=resampled draws new ones)."
             )
         _, digest = _assets(args)
-        return {"CALVIN assets": digest, "CALVIN chains": _chains_digest()}
+        facts = {"CALVIN assets": digest, "CALVIN chains": _chains_digest()}
+        if args.renderer == "egl":
+            from mmact_eval.envs.calvin.checks.opengl import opengl
+
+            facts["OpenGL"] = opengl()
+        return facts
 
     def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         """Nothing to choose: pictures are drawn as the suite says."""

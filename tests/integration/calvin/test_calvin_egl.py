@@ -12,6 +12,7 @@ import calvin_ready
 import numpy as np
 import pytest
 
+from mmact_eval.envs.calvin import plugin
 from mmact_eval.envs.calvin.chains import ROBOT_OBS, chains
 from mmact_eval.envs.calvin.stand_in import stand_in_assets
 from mmact_eval.envs.calvin.world import World
@@ -62,6 +63,12 @@ def test_pictures_are_the_same_in_every_world_and_process(world: World) -> None:
     done = subprocess.run([sys.executable, "-c", _ELSEWHERE], capture_output=True, text=True, check=True)
     (answer,) = [line for line in done.stdout.splitlines() if line.startswith("ANSWER")]
     assert json.loads(answer.removeprefix("ANSWER"))[::-1] == first
+
+
+def test_a_run_is_bound_to_the_opengl_it_was_drawn_with(world: World) -> None:
+    facts = plugin.prepare_run(calvin_ready.suite("calvin-smoke", "env_args.renderer=egl"), [], 1, print)
+    assert len(facts["OpenGL"].split(", ")) >= 3
+    assert "OpenGL" not in plugin.prepare_run(calvin_ready.suite(), [], 1, print)
 
 
 def test_the_scene_is_the_one_that_tiny_renderer_draws(world: World) -> None:
