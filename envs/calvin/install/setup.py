@@ -93,14 +93,18 @@ def _is_there(say: Callable[[str], None]) -> bool:
 def _put(fill: Callable[[Path], None], say: Callable[[str], None]) -> None:
     """Fill a folder beside the place of the assets and move it there as a whole."""
     own = own_folder()
-    with tempfile.TemporaryDirectory(prefix=".calvin-assets-", dir=for_writing(own.parent)) as fresh:
-        whole, before = Path(fresh) / "whole", Path(fresh) / "before"
-        whole.mkdir()
-        fill(whole)
-        (whole / "ORIGIN.txt").write_text(_ORIGIN)
-        if own.exists():
-            os.rename(own, before)
-        os.rename(whole, own)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".calvin-assets-", dir=for_writing(own.parent)) as fresh:
+            whole, before = Path(fresh) / "whole", Path(fresh) / "before"
+            whole.mkdir()
+            fill(whole)
+            (whole / "ORIGIN.txt").write_text(_ORIGIN)
+            if own.exists():
+                os.rename(own, before)
+            os.rename(whole, own)
+    except OSError as error:  # a full disk, or somebody else was faster
+        if missing_or_other(own, assets()):
+            raise UsageError(f"cannot put CALVIN's assets into {own}: {error}") from error
     say(f"{len(assets())} files in {own}, each as published. Their licences (MIT, Apache 2.0) are there too.")
 
 
