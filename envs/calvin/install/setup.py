@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mmact_eval.errors import UsageError
 from mmact_eval.machine.user_folders import for_writing
 
 _PINNED = "1431a46"
+_UNFINISHED, _STALE_SECONDS = ".calvin-assets-", 3600.0
 
 _ORIGIN = """\
 Assets of CALVIN: unchanged files of data/ in github.com/mees/calvin_env at 797142c.
@@ -93,8 +95,11 @@ def _is_there(say: Callable[[str], None]) -> bool:
 def _put(fill: Callable[[Path], None], say: Callable[[str], None]) -> None:
     """Fill a folder beside the place of the assets and move it there as a whole."""
     own = own_folder()
+    for left in own.parent.glob(f"{_UNFINISHED}*"):  # by one that was killed
+        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".calvin-assets-", dir=for_writing(own.parent)) as fresh:
+        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=for_writing(own.parent)) as fresh:
             whole, before = Path(fresh) / "whole", Path(fresh) / "before"
             whole.mkdir()
             fill(whole)

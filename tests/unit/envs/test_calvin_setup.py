@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -69,7 +70,11 @@ def test_the_list_is_that_of_119_files_and_two_licences() -> None:
 
 def test_what_pybullet_lacks_is_downloaded_and_again_nothing(base: str, checkout: Path) -> None:
     said: list[str] = []
+    killed = own_folder().parent / ".calvin-assets-killed"
+    (killed / "whole").mkdir(parents=True)
+    os.utime(killed, (0, 0))
     setup.set_up(said.append, base)
+    assert list(own_folder().parent.iterdir()) == [own_folder()]
     assert said[0].startswith("Downloading 99 files (5.0 MB)")
     assert not published.missing_or_other(find_assets(), published.assets())
     assert "Copyright (c) 2021 Oier Mees" in (own_folder() / "LICENSE").read_text()
