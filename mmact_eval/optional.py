@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -215,6 +216,32 @@ class SetsUp(Protocol, metaclass=_AskedFor):
 
 
 @runtime_checkable
+class SetsUpFrom(Protocol, metaclass=_AskedFor):
+    """A plug-in that can be set up from what is on this machine already."""
+
+    def setup_from(self, source: Path, say: Callable[[str], None], /) -> None:
+        """Bring what it needs from a file or folder, for `mmact-eval setup NAME --from PATH`; again is harmless.
+
+        Args:
+            source: what the user has named; it exists.
+            say: tells the user a line.
+
+        Raises:
+            UsageError: it is not what is needed; says what would be.
+        """
+        ...
+
+
+@runtime_checkable
+class SaysHowToInstall(Protocol, metaclass=_AskedFor):
+    """A plug-in whose packages `pip install 'mmact-eval[EXTRA]'` does not bring everywhere."""
+
+    def how_to_install(self) -> str:
+        """What to do on this machine where one of `requires` is missing."""
+        ...
+
+
+@runtime_checkable
 class Examines(Protocol, metaclass=_AskedFor):
     """A plug-in that can say what works on this machine."""
 
@@ -291,6 +318,8 @@ OF_ENVS: tuple[Any, ...] = (RemarksOnScenes, Disturbs, MeasuresMemory)
 OF_ENV_PLUGINS: tuple[Any, ...] = (
     PreparesRun,
     SetsUp,
+    SetsUpFrom,
+    SaysHowToInstall,
     Examines,
     NamesPermissions,
     NamesReference,

@@ -24,7 +24,7 @@ from mmact_eval.identity.live_policy import name_of, of_object, source_file
 from mmact_eval.identity.loading import is_file, load_file, load_module
 from mmact_eval.identity.made_policy import MadePolicy, with_identity
 from mmact_eval.identity.workspace import Workspace
-from mmact_eval.optional import Closes, Examines, SetsUp
+from mmact_eval.optional import Closes, Examines, SaysHowToInstall, SetsUp, SetsUpFrom
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.specs import EnvSpec
 
@@ -149,22 +149,36 @@ def env_plugin(name: str) -> EnvPlugin:
     missing = missing_packages(plugin)
     if missing:
         raise UsageError(
-            f'environment "{name}" needs {", ".join(missing)} (not installed here): '
-            + (f"pip install 'mmact-eval[{plugin.extra}]'" if plugin.extra else "install it with pip.")
+            f'environment "{name}" needs {", ".join(missing)} (not installed here): {how_to_bring(plugin)}'
         )
     return plugin
 
 
-def setup(name: str) -> Callable[[Callable[[str], None]], None]:
+def how_to_bring(plugin: EnvPlugin) -> str:
+    """What to do where packages of an environment are missing."""
+    if isinstance(plugin, SaysHowToInstall):
+        return plugin.how_to_install()
+    return f"pip install 'mmact-eval[{plugin.extra}]'" if plugin.extra else "install it with pip."
+
+
+def setup(name: str, source: Path | None = None) -> Callable[[Callable[[str], None]], None]:
     """What brings an environment's requirements that pip cannot bring.
 
+    Args:
+        name: of the environment.
+        source: where to take them from; None to let the environment choose.
+
     Raises:
-        UsageError: unknown name, or there is nothing to set up.
+        UsageError: unknown name, there is nothing to set up, or it is not set up from a source.
     """
     plugin = _load(ENVS, name)
     if not isinstance(plugin, SetsUp):
         raise UsageError(f'environment "{name}" needs no set-up beyond pip.')
-    return plugin.setup
+    if source is None:
+        return plugin.setup
+    if not isinstance(plugin, SetsUpFrom):
+        raise UsageError(f'environment "{name}" is not set up from something: leave out --from.')
+    return functools.partial(plugin.setup_from, source)
 
 
 def examinations() -> list[tuple[str, Callable[[bool], Any]]]:
@@ -377,7 +391,7 @@ def listing(group: str) -> list[Listing]:
             missing = missing_packages(loaded) if group == ENVS else _lacking(point)
             if missing:
                 problem = f"missing {', '.join(missing)}"
-                remedy = f"pip install 'mmact-eval[{loaded.extra}]'" if group == ENVS else _how_to_install(point)
+                remedy = how_to_bring(loaded) if group == ENVS else _how_to_install(point)
         except UsageError as error:
             problem, remedy = error.problem, error.remedy
         except Exception as error:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh machine to a first result: installs what is missing, then runs the scripted expert on LIBERO-Object; with
-# `mmact` as the first argument a small trained model, with `robotwin` RoboTwin's own expert on a task of boxes.
+# `mmact` as the first argument a small trained model, with `robotwin` RoboTwin's own expert on a task of boxes, with
+# `calvin` two chains of CALVIN on a table of boxes.
 # Further arguments go to `mmact-eval run`, after its defaults: scripts/first-run.sh robotwin --episodes 5
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,6 +28,15 @@ if [[ ${1:-} == robotwin ]]; then
     setup_project robotwin
     setup_robotwin || die "RoboTwin cannot be set up here, see above"
     first_run --suite robotwin-smoke --tasks stack_blocks_two --episodes 1 --policy robotwin-oracle "$@"
+fi
+if [[ ${1:-} == calvin ]]; then
+    shift
+    need_pybullet
+    setup_project calvin
+    find='import importlib.util, sys; sys.exit(importlib.util.find_spec("mmact_eval.policies.expert.calvin") is None)'
+    policy=expert
+    "$python" -c "$find" || policy=random
+    first_run --suite calvin-smoke --episodes 2 --policy "$policy" "$@"
 fi
 if [[ ${1:-} == mmact ]]; then
     shift

@@ -101,6 +101,14 @@ setup_mujoco() {
         mv "$folder.part" "$folder"
 }
 
+# need_pybullet: says no where there is no wheel of pybullet, which CALVIN needs, for the interpreter.
+need_pybullet() {
+    local interpreter
+    interpreter=$(command -v "${PYTHON:-python3}") || return 0 # setup_project says so
+    "$interpreter" -c 'import sys; sys.exit(sys.version_info[:2] >= (3, 12))' ||
+        die "CALVIN's simulator pybullet has wheels for Python 3.10 and 3.11, $interpreter is newer; PYTHON=… chooses another"
+}
+
 # setup_robotwin: what pip cannot bring for RoboTwin (its task code without its pins, a Vulkan driver), into the cache.
 setup_robotwin() {
     "$python" -m mmact_eval setup robotwin

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Everything that is checked: style, types, the direction of dependencies, tests with rollouts on the real LIBERO and
-# RoboTwin (MM-ACT's with its small checkpoints).
+# RoboTwin (MM-ACT's with its small checkpoints), and on CALVIN where its simulator can be installed.
 # Installs what is missing first. Arguments go to pytest: scripts/test.sh tests/unit -k suite (-n 0 for one process)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
-setup_project libero,robotwin,remote,mmact,dev
+setup_project libero,robotwin,calvin,remote,mmact,dev
 for version in 3.2.3 3.3.7 3.17.0; do
     setup_mujoco "$version" || say "MuJoCo $version cannot be installed here: tests on it will be skipped"
 done

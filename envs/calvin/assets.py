@@ -15,7 +15,7 @@ _TELLING = ("franka_panda/panda_longer_finger.urdf", "calvin_table_D/urdf/calvin
 
 HOW_TO_GET = (
     f"`mmact-eval setup calvin` brings them (5 MB); {ASSETS_VARIABLE} names a folder of them, {CHECKOUT_VARIABLE} a "
-    "checkout of mees/calvin_env"
+    "checkout of mees/calvin_env; the suite calvin-smoke needs none"
 )
 
 

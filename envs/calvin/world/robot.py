@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.envs.calvin.world.bullet import Bullet
+from mmact_eval.errors import PolicyContractError
 
 POSITION_SCALE, ROTATION_SCALE = 0.02, 0.05
 """Metres and radians of an action's 1."""
@@ -28,6 +29,9 @@ _ARM = tuple(range(7))
 _FINGERS = (9, 11)
 CAMERA_LINK = 14
 _TCP_LINK = 15
+_FURTHEST = 1e100
+"""From about 1e306 on, pybullet searches for joint angles for ever; no sum of float32 actions comes here."""
+
 _OPEN_WIDTH = 0.04
 """Of one finger, m."""
 
@@ -42,6 +46,9 @@ class Robot:
         body: its number in the simulation, the first one.
         gripper_command: `OPEN` or `CLOSE`, the last that was given.
     """
+
+    _target_position: NDArray[np.float64]
+    _target_euler: NDArray[np.float64]
 
     def __init__(self, bullet: Bullet, assets: Path) -> None:
         """Load it, and the white cylinder it stands on.
@@ -94,9 +101,15 @@ class Robot:
             action: (7,) relative position and Euler angles in units of `POSITION_SCALE` and `ROTATION_SCALE`, and the
                 gripper, exactly 1 (open) or -1 (close). Its dtype matters: the scaling is computed in it, as upstream
                 does, and policies are evaluated with float32.
+
+        Raises:
+            PolicyContractError: the target would be further away than `_FURTHEST`.
         """
-        self._target_position = self._target_position + action[:3] * POSITION_SCALE
-        self._target_euler = self._target_euler + action[3:6] * ROTATION_SCALE
+        position = self._target_position + action[:3] * POSITION_SCALE
+        euler = self._target_euler + action[3:6] * ROTATION_SCALE
+        if not (np.abs([position, euler]) < _FURTHEST).all():
+            raise PolicyContractError("actions have moved the robot's target to infinity")
+        self._target_position, self._target_euler = position, euler
         self._go_to(self._target_position, self._bullet.getQuaternionFromEuler(self._target_euler))
         self.gripper_command = float(action[6])
         opened = self.gripper_command == OPEN

@@ -31,7 +31,8 @@ def refused(tmp_path: Path, text: str, asked: Asked | None = None) -> list[str]:
 def test_the_packages_studies_can_be_planned_and_are_named_after_their_files() -> None:
     names = {file.study.name: [arm.name for arm in plan(file, Asked()).arms] for file in list_studies()}
     assert sorted(names) == [
-        "action-bins", "cameras", "decode-steps", "disturbance", "latency", "modality", "modality-seeds", "replan",
+        "action-bins", "cameras", "decode-steps", "disturbance", "latency", "modality", "modality-seeds", "renderer",
+            "replan",
     ]  # fmt: skip
     assert names["disturbance"] == [f"{world}-every-{n}" for world in ("still", "moved") for n in (1, 5, 10)]
     for name in names:
@@ -84,6 +85,15 @@ def test_an_arms_protocol_is_checked_as_a_suite_is_and_the_line_is_the_studys(tm
     assert refused(tmp_path, text)[0] == 's.yaml:7: protocol.max_stepz: unknown field. Did you mean "max_steps"?'
     text = HEAD + "arms:\n  b:\n    protocol: {disturbance: {metres: 0.1, first_step: 9, last_step: 3}}\n"
     assert refused(tmp_path, text) == ["s.yaml:5: protocol.disturbance: last_step (3) comes before first_step (9)"]
+
+
+def test_an_arms_env_args_are_laid_over_the_suites_and_may_differ_in_the_report(tmp_path: Path) -> None:
+    text = HEAD + "arms:\n  a: {}\n  b: {env_args: {step_seconds: 0.5}, protocol: {max_steps: 9}}\n"
+    planned = plan(load_study(write(tmp_path, text)), Asked(), tmp_path)
+    plain, changed = (dict(arm.request.suite.env_args) for arm in planned.arms)
+    assert changed == {**plain, "step_seconds": 0.5}
+    assert planned.arms[1].request.suite.protocol.max_steps == 9
+    assert set(planned.allow) == {"protocol.max_steps", "protocol.replan", "suite.env_args.step_seconds"}
 
 
 @pytest.mark.parametrize(

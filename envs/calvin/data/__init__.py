@@ -1,0 +1,1 @@
+"""Data: the chains and their sentences, the published assets by content, recorded motions."""
