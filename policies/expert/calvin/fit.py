@@ -41,13 +41,14 @@ class Fit:
     shift: Array
 
 
-def fits(block: Block, others: Iterable[Block], wanted: float) -> list[Fit]:
+def fits(block: Block, others: Iterable[Block], wanted: float, most_turned: float = np.pi) -> list[Fit]:
     """Ways to take hold of it from above, the best first; at least one.
 
     Args:
         block: it.
         others: what stands around it.
         wanted: the yaw that the wrist likes best.
+        most_turned: how far from that the hand can be, rad; farther only if nothing else fits.
     """
     others = list(others)
     found: list[tuple[float, Fit]] = []
@@ -59,7 +60,9 @@ def fits(block: Block, others: Iterable[Block], wanted: float) -> list[Fit]:
         for shift in _SHIFTS:
             middle = block.position + along * shift
             ends = [middle + along * _FINGER, middle - along * _FINGER]
-            hidden = sum(_covers(other, end) for other in others for end in ends)
+            hidden = sum(_covers(other, end) for other in others for end in ends) + 9 * (
+                abs(yaw - wanted) > most_turned
+            )
             cost = abs(yaw - wanted) + _PER_SIDE * side + _PER_SHIFT * abs(shift) + _HIDDEN * hidden
             found.append((cost, Fit(yaw, along * shift)))
     best = [fit for _, fit in sorted(found, key=lambda each: each[0])]

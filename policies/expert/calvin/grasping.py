@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmact_eval.policies.expert.calvin.fit import fits
-from mmact_eval.policies.expert.calvin.hand import AHEAD, euler
+from mmact_eval.policies.expert.calvin.hand import AHEAD, euler, matrix
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Scene
 from mmact_eval.policies.expert.calvin.script import Script, go, grip, travel
@@ -13,8 +13,14 @@ from mmact_eval.policies.expert.calvin.script import Script, go, grip, travel
 SHELF_PITCH = -0.95
 """Tilt of the hand with which it reaches into the shelf, rad."""
 
-_ABOVE = np.array([0.0, 0.0, 0.07])
-_IN_FRONT = np.array([0.0, -0.14, 0.10])
+SHELF_SPEED = 0.3
+"""Share of the top speed in the shelf: the arm swings its elbow there and does not follow faster."""
+
+_MOST_TURNED = 0.8
+"""How far the hand in the shelf can be turned from straight ahead, rad."""
+
+_ABOVE, _IN_FRONT = 0.07, 0.17
+"""From how far the hand moves towards a block, in the direction in which it points, m."""
 
 
 def in_shelf(scene: Scene, color: str) -> bool:
@@ -32,14 +38,17 @@ def grasp(scene: Scene, color: str, attempt: int, wanted: float = AHEAD) -> Scri
         wanted: the yaw that suits best afterwards.
     """
     block = scene.blocks[color]
-    ways = fits(block, (other for other in scene.blocks.values() if other.color != color), wanted)
-    if in_shelf(scene, color):
-        way, pitch, off = ways[0], SHELF_PITCH, _IN_FRONT
+    hidden = in_shelf(scene, color)
+    others = (other for other in scene.blocks.values() if other.color != color)
+    ways = fits(block, others, wanted, _MOST_TURNED if hidden else np.pi)
+    if hidden:
+        way, pitch, away = ways[0], SHELF_PITCH, _IN_FRONT
     else:
-        way, pitch, off = ways[min(attempt % 2, len(ways) - 1)], 0.0, _ABOVE
+        way, pitch, away = ways[min(attempt % 2, len(ways) - 1)], 0.0, _ABOVE
     angles = euler(way.yaw, pitch)
     words = f"move {'in front of' if pitch else 'above'} {block.name}"
-    scene = yield from travel(scene, block.position + way.shift + off, angles, OPEN, words)
+    start = block.position + way.shift - away * matrix(angles)[:, 2]
+    scene = yield from travel(scene, start, angles, OPEN, words)
     place = scene.blocks[color].position + way.shift
-    scene = yield from go(scene, place, angles, OPEN, f"reach for {block.name}", speed=0.6)
+    scene = yield from go(scene, place, angles, OPEN, f"reach for {block.name}", speed=SHELF_SPEED if hidden else 0.6)
     return (yield from grip(scene, CLOSE, f"grasp {block.name}"))

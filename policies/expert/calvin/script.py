@@ -77,7 +77,7 @@ def retreat(scene: Scene) -> Script:
     angles = scene.target[3:]
     if scene.position[1] > _CLEAR and scene.position[2] < TRAVEL - 0.02:
         out = np.array([scene.position[0], _CLEAR, max(scene.position[2], 0.48)])
-        scene = yield from go(scene, out, angles, gripper, "draw back", tolerance=0.03)
+        scene = yield from go(scene, out, angles, gripper, "draw back", speed=0.5, tolerance=0.03)
     if scene.position[2] < TRAVEL - 0.02:
         up = np.array([scene.position[0], scene.position[1], TRAVEL])
         scene = yield from go(scene, up, angles, gripper, "rise", tolerance=0.03)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mmact_eval.policies.expert.calvin import table
 from mmact_eval.policies.expert.calvin.aside import empty_hand
 from mmact_eval.policies.expert.calvin.grasping import grasp, in_shelf
@@ -21,8 +23,9 @@ def lift(scene: Scene, attempt: int, *, color: str) -> Script:
         scene = yield from move_slider(scene, attempt, left=scene.blocks[color].position[0] > _MIDDLE)
         scene = yield from retreat(scene)
     scene = yield from grasp(scene, color, attempt)
+    up = np.array([0.0, -0.03 if in_shelf(scene, color) else 0.0, 0.1])
     words = f"lift {scene.blocks[color].name}"
-    return (yield from go(scene, scene.position + [0, 0, 0.1], scene.target[3:], CLOSE, words, speed=0.5))
+    return (yield from go(scene, scene.position + up, scene.target[3:], CLOSE, words, speed=0.5))
 
 
 _MIDDLE = sum(table.SHELF_SIDES) / 2

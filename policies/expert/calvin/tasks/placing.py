@@ -6,6 +6,7 @@ import numpy as np
 
 from mmact_eval.policies.expert.calvin import table
 from mmact_eval.policies.expert.calvin.aside import free_x
+from mmact_eval.policies.expert.calvin.grasping import SHELF_PITCH, SHELF_SPEED
 from mmact_eval.policies.expert.calvin.hand import euler, euler_of, level
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Block, Scene
@@ -13,9 +14,6 @@ from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, 
 
 _TO_WALL, _TO_DOOR = 0.055, 0.075
 """What the hand needs beside a block in the shelf, m."""
-
-_PITCH = -0.95
-"""Tilt of the hand that puts a block into the shelf, rad."""
 
 
 def place_in_drawer(scene: Scene, attempt: int) -> Script:
@@ -43,15 +41,14 @@ def place_in_slider(scene: Scene, attempt: int) -> Script:
     block = scene.held
     if block is None:
         return (yield from grip(scene, OPEN, "let go"))
-    yaw = float(scene.target[5])
-    angles = euler(yaw, _PITCH)
+    angles = euler(pitch=SHELF_PITCH)
     low, high = table.shelf_opening(scene.slide)
     left, right = (_TO_WALL, _TO_DOOR) if low == table.SHELF_SIDES[0] else (_TO_DOOR, _TO_WALL)
     spare = max(high - low - left - right, 0.0)
     xs = low + left + spare * np.array([0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 0.1, 1.0, 0.0])
     place = np.array([free_x(xs, _others(scene, block, "plank_link")), table.SHELF_Y, table.TOP + 0.05])
     scene = yield from travel(scene, place + [0, -0.18, 0.08], angles, CLOSE, f"carry {block.name} to the shelf")
-    scene = yield from go(scene, place, angles, CLOSE, f"reach into the shelf with {block.name}", speed=0.5)
+    scene = yield from go(scene, place, angles, CLOSE, f"reach into the shelf with {block.name}", speed=SHELF_SPEED)
     return (yield from grip(scene, OPEN, f"let {block.name} go"))
 
 
