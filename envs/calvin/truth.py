@@ -17,8 +17,8 @@ def truth(world: World, task: str) -> dict[str, Any]:
     Returns:
         ``task``, ``scene`` (its letter), ``robot_obs`` (15,), ``scene_obs`` (24,); ``robot_target`` (6,), position (m)
         and Euler angles (rad) that the controller goes to and actions add to; ``slide``, ``drawer`` and ``switch`` in
-        m; ``lightbulb`` and ``led``, whether they burn; ``blocks``: colour → ``size`` (its name), ``position`` (3,) in m,
-        ``quaternion`` (4,) xyzw, ``touches``, a list of (body, link); ``robot_touches``, a list of bodies.
+        m; ``lightbulb`` and ``led``, whether they burn; ``blocks``: colour → ``size`` (its name), ``position`` (3,) in
+        m, ``quaternion`` (4,) xyzw, ``touches``, a list of (body, link); ``robot_touches``, a list of bodies.
     """
     facts = world.facts()
     scene_obs = world.scene_obs()

@@ -10,7 +10,7 @@ from mmact_eval.policies.expert.calvin import table
 from mmact_eval.policies.expert.calvin.hand import euler_of, level
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Block, Scene
-from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, travel
+from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, shifted, travel
 
 _ASIDE_Y = -0.12
 _ASIDE_X = tuple(np.linspace(0.0, 0.3, 13))
@@ -30,7 +30,7 @@ def empty_hand(scene: Scene) -> Script:
     words = f"put {block.name} aside"
     scene = yield from travel(scene, np.array([x, _ASIDE_Y, table.TOP + 0.05]), angles, CLOSE, words)
     held = scene.blocks[block.color]
-    down = scene.position - np.array([0, 0, held.position[2] - held.half_height - table.TOP - 0.003])
+    down = shifted(scene.position, z=table.TOP + 0.003 + held.half_height - held.position[2])
     scene = yield from go(scene, down, angles, CLOSE, words, speed=0.5, tolerance=0.02)
     scene = yield from grip(scene, OPEN, f"let {block.name} go")
     return (yield from retreat(scene))

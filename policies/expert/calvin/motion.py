@@ -1,7 +1,7 @@
 """From where the hand should be to actions.
 
-Actions add to the controller's target, position in m and Euler angles (roll, pitch, yaw) in rad each for itself, and the
-arm follows it within a few steps. The ground truth holds the target, so that it is led exactly and never runs away.
+Actions add to the controller's target, position in m and Euler angles (roll, pitch, yaw) in rad each for itself, and
+the arm follows within a few steps. The ground truth holds the target, so that it is led exactly and never runs away.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.policies.expert.calvin.scene import Scene
 from mmact_eval.policies.expert.geometry import Array
 
 POSITION_SCALE, ROTATION_SCALE = 0.02, 0.05

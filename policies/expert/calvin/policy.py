@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from mmact_eval.policies.expert.calvin.motion import Motion
 from mmact_eval.policies.expert.calvin.scene import Scene
-from mmact_eval.policies.expert.calvin.script import Script
 from mmact_eval.policies.expert.calvin.tasks import SOLVERS
 from mmact_eval.specs import ActionSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
+
+CHUNK = 8
+"""Actions of an answer unless told otherwise."""
 
 ACTION = ActionSpec(
     dim=7,
@@ -30,7 +32,7 @@ class CalvinExpert:
         chunk: the most actions returned for a query; it changes how often the expert is asked, and nothing else.
     """
 
-    def __init__(self, chunk: int = 8) -> None:
+    def __init__(self, chunk: int = CHUNK) -> None:
         self.spec = PolicySpec(
             name="expert",
             action=ACTION,
@@ -69,22 +71,17 @@ class _Stage:
     def __init__(self, scene: Scene) -> None:
         self._solver = SOLVERS[scene.task]
         self._attempts = 0
-        self._begin(scene)
+        self._script = self._solver(scene, 0)
+        self._motion: Motion | None = None
 
     def motion(self, scene: Scene) -> Motion:
         """What is under way, or comes next. A script that ended without success begins again."""
-        if self._motion is not None and not self._motion.done:
-            return self._motion
-        while True:
+        while self._motion is None or self._motion.done:
             try:
                 command = next(self._script) if self._motion is None else self._script.send(scene)
             except StopIteration:
                 self._attempts += 1
-                self._begin(scene)
+                self._script, self._motion = self._solver(scene, self._attempts), None
             else:
                 self._motion = Motion(command)
-                return self._motion
-
-    def _begin(self, scene: Scene) -> None:
-        self._script = self._solver(scene, self._attempts)
-        self._motion: Motion | None = None
+        return self._motion

@@ -28,6 +28,12 @@ _STILL = 0.0015
 """Metres moved between two queries below which the arm has come to rest."""
 
 
+def shifted(vector: Array, *, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Array:
+    """(3,) a position or Euler angles, moved by so much."""
+    moved: Array = vector + np.array([x, y, z])
+    return moved
+
+
 def go(
     scene: Scene,
     position: Array,

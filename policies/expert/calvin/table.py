@@ -24,25 +24,29 @@ BUTTON = np.array([-0.12, -0.12, 0.487])
 UPHILL = np.array([0.0, 0.5, 0.866])
 """Direction in which the switch goes on; the table's back leans like this."""
 
-SWITCH_X = 0.30
-_SWITCH_OFF = np.array([SWITCH_X, 0.021, 0.527])
-
-HANDLE_HALF_WIDTH = 0.021
-"""Of the sliding door's upright handle."""
+_SWITCH_OFF = np.array([0.30, 0.021, 0.527])
 
 _HANDLE_X = 0.04
-DRAWER_X = 0.18
+"""Of the sliding door's upright handle when the door is on the right."""
+
+DRAWER_X, DRAWER_HANDLE_Z = 0.18, 0.36
+"""The middle of the drawer's handle."""
+
+_DRAWER_HANDLE_Y = (-0.261, -0.238)
+"""Front and back of its bar when the drawer is shut."""
+
 DRAWER_FLOOR = 0.341
 DRAWER_SIDES = (0.003, 0.357)
-_DRAWER_HANDLE_Y = (-0.261, -0.238)
-DRAWER_HANDLE_Z = 0.36
+"""Inner sides of the drawer, x."""
 
 SHELF_Y = 0.105
 """Where a block lies in the shelf behind the door's way, m."""
 
 SHELF_SIDES = (-0.36, 0.16)
+"""Its walls, x."""
+
 DOOR_SIDES = (-0.101, 0.181)
-"""Of the door when it is on the right."""
+"""Sides of the door when it is on the right, x."""
 
 
 def switch_bar(pushed: float) -> Array:

@@ -9,7 +9,7 @@ from mmact_eval.policies.expert.calvin.aside import empty_hand
 from mmact_eval.policies.expert.calvin.hand import euler
 from mmact_eval.policies.expert.calvin.motion import CLOSE
 from mmact_eval.policies.expert.calvin.scene import Scene
-from mmact_eval.policies.expert.calvin.script import Script, go, travel
+from mmact_eval.policies.expert.calvin.script import Script, go, shifted, travel
 
 _BESIDE = 0.055
 """How far beside a handle's middle the closed fingers come down, m."""
@@ -24,7 +24,7 @@ def move_slider(scene: Scene, attempt: int, *, left: bool) -> Script:
     way = -1 if left else 1
     handle = table.door_handle_x(scene.slide)
     beside = np.array([handle - way * _BESIDE, *_DOOR])
-    scene = yield from travel(scene, beside + [0, -0.08, 0], euler(), CLOSE, "move to the sliding door's handle")
+    scene = yield from travel(scene, shifted(beside, y=-0.08), euler(), CLOSE, "move to the sliding door's handle")
     scene = yield from go(scene, beside, euler(), CLOSE, "reach beside the handle")
     last = table.door_handle_x(table.SLIDE_WAY if left else 0.0)
     end = np.array([last + way * 0.01, *_DOOR])
@@ -38,7 +38,7 @@ def open_drawer(scene: Scene, attempt: int) -> Script:
     _, back = table.drawer_handle_y(scene.drawer)
     behind = np.array([table.DRAWER_X, back + 0.028, table.DRAWER_HANDLE_Z + 0.01])
     scene = yield from travel(scene, behind, euler(), CLOSE, "reach behind the drawer's handle")
-    end = behind - [0, table.DRAWER_WAY - scene.drawer + 0.04, 0]
+    end = shifted(behind, y=-(table.DRAWER_WAY - scene.drawer + 0.04))
     return (yield from go(scene, end, euler(), CLOSE, "pull the drawer open", speed=0.5))
 
 
@@ -48,5 +48,5 @@ def close_drawer(scene: Scene, attempt: int) -> Script:
     front, _ = table.drawer_handle_y(scene.drawer)
     before = np.array([table.DRAWER_X, front - 0.05, table.DRAWER_HANDLE_Z + 0.01])
     scene = yield from travel(scene, before, euler(), CLOSE, "move in front of the drawer's handle")
-    end = before + [0, scene.drawer + 0.06, 0]
+    end = shifted(before, y=scene.drawer + 0.06)
     return (yield from go(scene, end, euler(), CLOSE, "push the drawer shut", speed=0.5))

@@ -7,7 +7,13 @@ from mmact_eval.policies.expert.calvin.grasping import grasp
 from mmact_eval.policies.expert.calvin.hand import euler_of, level
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Block, Scene
-from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, travel
+from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, shifted, travel
+
+_ABOVE = 0.074
+"""Height above the lower block at which the upper one's middle comes to it, m."""
+
+_DROP = 0.004
+"""What is left between them when the fingers open, m."""
 
 
 def stack(scene: Scene, attempt: int) -> Script:
@@ -18,17 +24,15 @@ def stack(scene: Scene, attempt: int) -> Script:
         return (yield from grip(scene, OPEN, "let go"))
     base = _base(scene, block)
     angles = euler_of(level(scene, block))
-    off = scene.position - block.position
-    top = base.position + [0, 0, base.half_height + 0.02 + 0.004] + off
-    scene = yield from travel(scene, top + [0, 0, 0.05], angles, CLOSE, f"move {block.name} above {base.name}")
+    above = shifted(base.position + scene.position - block.position, z=base.half_height + _ABOVE)
+    scene = yield from travel(scene, above, angles, CLOSE, f"move {block.name} above {base.name}")
     held = scene.blocks[block.color]
     base = scene.blocks[base.color]
-    down = base.position - held.position + [0, 0, base.half_height + held.half_height + 0.004]
-    scene = yield from go(
-        scene, scene.position + down, angles, CLOSE, f"set {block.name} down", speed=0.3, tolerance=0.02
-    )
+    place = scene.position + base.position - held.position
+    place = shifted(place, z=base.half_height + held.half_height + _DROP)
+    scene = yield from go(scene, place, angles, CLOSE, f"set {block.name} down", speed=0.3, tolerance=0.02)
     scene = yield from grip(scene, OPEN, f"let {block.name} go")
-    return (yield from go(scene, scene.position + [0, 0, 0.1], scene.target[3:], OPEN, "rise", speed=0.5))
+    return (yield from go(scene, shifted(scene.position, z=0.1), scene.target[3:], OPEN, "rise", speed=0.5))
 
 
 def unstack(scene: Scene, attempt: int) -> Script:
@@ -36,9 +40,8 @@ def unstack(scene: Scene, attempt: int) -> Script:
     scene = yield from empty_hand(scene)
     upper = max(scene.blocks.values(), key=lambda block: (block.bodies <= set(scene.blocks), block.position[2]))
     scene = yield from grasp(scene, upper.color, attempt)
-    return (
-        yield from go(scene, scene.position + [0, 0, 0.1], scene.target[3:], CLOSE, f"lift {upper.name}", speed=0.5)
-    )
+    up = shifted(scene.position, z=0.1)
+    return (yield from go(scene, up, scene.target[3:], CLOSE, f"lift {upper.name}", speed=0.5))
 
 
 def _base(scene: Scene, held: Block) -> Block:

@@ -9,7 +9,7 @@ from mmact_eval.policies.expert.calvin.grasping import grasp
 from mmact_eval.policies.expert.calvin.hand import AHEAD
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Scene
-from mmact_eval.policies.expert.calvin.script import Script, go, grip
+from mmact_eval.policies.expert.calvin.script import Script, go, grip, shifted
 
 _TURN = np.radians(80)
 _CLEARANCE = 0.012
@@ -24,9 +24,9 @@ def turn(scene: Scene, attempt: int, *, color: str, sign: int) -> Script:
     scene = yield from grasp(scene, color, attempt, AHEAD - sign * _TURN / 2)
     block = scene.blocks[color]
     place, angles = scene.target[:3], scene.target[3:]
-    up = place + np.array([0, 0, _CLEARANCE])
+    up = shifted(place, z=_CLEARANCE)
     scene = yield from go(scene, up, angles, CLOSE, f"lift {block.name} a little", speed=0.5)
-    turned = angles + np.array([0, 0, sign * _TURN])
+    turned = shifted(angles, z=sign * _TURN)
     scene = yield from go(scene, up, turned, CLOSE, _words(block.name, sign))
     return (yield from grip(scene, OPEN, f"let {block.name} go"))
 
@@ -34,9 +34,9 @@ def turn(scene: Scene, attempt: int, *, color: str, sign: int) -> Script:
 def _turn_in_hand(scene: Scene, color: str, sign: int) -> Script:
     """Turn the block that is held already, and lower it onto what is below it."""
     block = scene.blocks[color]
-    place, turned = scene.target[:3], scene.target[3:] + np.array([0, 0, sign * _TURN])
+    place, turned = scene.target[:3], shifted(scene.target[3:], z=sign * _TURN)
     scene = yield from go(scene, place, turned, CLOSE, _words(block.name, sign))
-    return (yield from go(scene, place - np.array([0, 0, 0.1]), turned, CLOSE, f"lower {block.name}", speed=0.3))
+    return (yield from go(scene, shifted(place, z=-0.1), turned, CLOSE, f"lower {block.name}", speed=0.3))
 
 
 def _words(name: str, sign: int) -> str:
