@@ -14,6 +14,7 @@ from mmact_eval.optional import NamesReference
 from mmact_eval.protocols import Policy
 from mmact_eval.rollout import effective_replan, policy_calls
 from mmact_eval.rollout.seen import seen_by
+from mmact_eval.rollout.stages import StageTally
 from mmact_eval.types import Query
 
 _BEYOND = 3
@@ -60,17 +61,21 @@ def _solution(test: EnvUnderTest, policy: Policy) -> Actions:
     policy_calls.reset(policy, [episode])
     observation = test.env.begin(episode)
     executed: list[Actions] = []
-    terminated, queries = False, 0
-    while not terminated and len(executed) < limit:
-        query = seen_by(policy.spec, Query(observation, episode, queries))
+    terminated = truncated = new_stage = False
+    queries, stages = 0, StageTally()
+    while not (terminated or truncated) and len(executed) < limit:
+        if new_stage:
+            policy_calls.reset(policy, [episode])
+        query = seen_by(policy.spec, Query(observation, episode, queries, new_stage))
         (answer,) = policy_calls.all_of(policy_calls.act(policy, [query]))
         queries += 1
         chunk = np.asarray(answer.actions, np.float32)[: effective_replan(test.suite.protocol, policy.spec)]
         chunk = chunk[: limit - len(executed)]
-        observation, _, terminated, _, info = test.env.step_chunk(chunk.copy())
+        observation, _, terminated, truncated, info = test.env.step_chunk(chunk.copy())
+        new_stage = stages.executed(info)
         executed += list(chunk[: info["steps"]])
     if not terminated:
-        raise Skipped(f"{policy.spec.name} does not solve {episode.key} in {limit} steps")
+        raise Skipped(f"{policy.spec.name} does not solve {episode.key} in {len(executed)} steps")
     return np.array(executed, np.float32)
 
 

@@ -59,16 +59,22 @@ class CalvinExpert:
 
     def _answer(self, query: Query) -> PolicyOutput:
         scene = Scene.of(query.observation.privileged)
-        if query.index == 0 or query.new_stage or query.episode not in self._stages:
-            self._stages[query.episode] = _Stage(scene)
-        motion = self._stages[query.episode].motion(scene)
+        stage = self._stages.get(query.episode)
+        if stage is None or query.index == 0 or query.new_stage or stage.task != scene.task:
+            stage = self._stages[query.episode] = _Stage(scene)
+        motion = stage.motion(scene)
         return PolicyOutput(actions=motion.next(scene.target, self.spec.chunk), text=motion.command.text)
 
 
 class _Stage:
-    """The progress of one stage: the script that runs, and the motion it is in."""
+    """The progress of one stage: the script that runs, and the motion it is in.
+
+    Attributes:
+        task: name of the task.
+    """
 
     def __init__(self, scene: Scene) -> None:
+        self.task = scene.task
         self._solver = SOLVERS[scene.task]
         self._attempts = 0
         self._script = self._solver(scene, 0)
