@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from helpers.calvin_ready import assets
 
 import mmact_eval
-from helpers.calvin_ready import assets
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.calvin import plugin
 from mmact_eval.envs.calvin.chains import chains, sentences
