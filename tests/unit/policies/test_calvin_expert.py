@@ -29,7 +29,6 @@ SPEC = plugin.spec(load_suite("calvin-abc-d"))
 def truth(task: str = "lift_red_block_table", **changes: Any) -> dict[str, Any]:
     """A scene as the environment tells it: three blocks on the table, the hand above them."""
     places = {"red": (0.05, "middle"), "blue": (0.2, "small"), "pink": (0.35, "big")}
-    table_top = [("table", "base_link")]
     upright = [0.0, 0.0, float(np.sin(np.pi / 4)), float(np.cos(np.pi / 4))]
     found: dict[str, Any] = {
         "task": task,
