@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from helpers.calvin_ready import assets
+from calvin_ready import assets
 
 import mmact_eval
 from mmact_eval.config.suite_file import load_suite
