@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from calvin_ready import assets
+from numpy.typing import NDArray
 
 import mmact_eval
 from mmact_eval.config.suite_file import load_suite
@@ -78,7 +79,7 @@ def test_how_actions_are_cut_into_chunks_hardly_matters(env: Env, suite: Suite) 
 
 def test_two_workers_give_what_one_gives(suite: Suite) -> None:
     def results(workers: int) -> list[EpisodeResult]:
-        run = mmact_eval.evaluate("expert", suite, episodes=3, workers=workers, progress=False)
+        run = mmact_eval.evaluate("expert", suite, episodes=2, workers=workers, progress=False)
         return sorted(run.episodes, key=lambda result: result.episode)
 
     one, two = results(1), results(2)
@@ -87,7 +88,9 @@ def test_two_workers_give_what_one_gives(suite: Suite) -> None:
 
 
 def test_actions_keep_to_the_convention_and_texts_say_what_is_done(env: Env, suite: Suite) -> None:
-    policy, given, texts = make_policy(plugin.spec(suite)), [], []
+    policy = make_policy(plugin.spec(suite))
+    given: list[NDArray[np.float32]] = []
+    texts: list[str | None] = []
 
     class Listening:
         spec = policy.spec

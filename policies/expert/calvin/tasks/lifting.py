@@ -14,7 +14,7 @@ _MIDDLE = sum(table.SHELF_SIDES) / 2
 _OUT = 0.03
 """How far a block comes forward out of the shelf while it rises, m."""
 
-_ROOM = 0.075
+_ROOM = 0.12
 """What the hand needs between a block's middle and the sliding door, m."""
 
 
