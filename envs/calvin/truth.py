@@ -15,19 +15,23 @@ def truth(world: World, task: str) -> dict[str, Any]:
         task: name of the task under way.
 
     Returns:
-        ``task``, ``scene`` (its letter), ``robot_obs`` (15,), ``scene_obs`` (24,); ``slide`` and ``drawer`` in m;
-        ``lightbulb`` and ``led``, whether they burn; ``blocks``: colour → ``size`` (its name), ``position`` (3,) in m,
-        ``quaternion`` (4,) xyzw, ``touches``, a list of (body, link); ``robot_touches``, a list of bodies.
+        ``task``, ``scene`` (its letter), ``robot_obs`` (15,), ``scene_obs`` (24,); ``robot_target`` (6,), position (m)
+        and Euler angles (rad) that the controller goes to and actions add to; ``slide``, ``drawer`` and ``switch`` in
+        m; ``lightbulb`` and ``led``, whether they burn; ``blocks``: colour → ``size`` (its name), ``position`` (3,) in
+        m, ``quaternion`` (4,) xyzw, ``touches``, a list of (body, link); ``robot_touches``, a list of bodies.
     """
     facts = world.facts()
+    scene_obs = world.scene_obs()
     sizes = dict(world.scene.blocks)
     return {
         "task": task,
         "scene": world.scene.name,
         "robot_obs": world.robot_obs(),
-        "scene_obs": world.scene_obs(),
+        "scene_obs": scene_obs,
+        "robot_target": world.robot.target(),
         "slide": facts.slide,
         "drawer": facts.drawer,
+        "switch": float(scene_obs[3]),
         "lightbulb": facts.lamp,
         "led": facts.led,
         "blocks": {

@@ -70,11 +70,12 @@ def _solution(test: EnvUnderTest, policy: Policy) -> Actions:
     policy_calls.reset(policy, [episode])
     observation = test.env.begin(episode)
     executed: list[Actions] = []
-    terminated, truncated, new_stage, queries, stages = False, False, False, 0, StageTally()
+    terminated = truncated = new_stage = False
+    queries, stages = 0, StageTally()
     while not (terminated or truncated) and len(executed) < limit:
-        query = seen_by(policy.spec, Query(observation, episode, queries, new_stage))
         if new_stage:
             policy_calls.reset(policy, [episode])
+        query = seen_by(policy.spec, Query(observation, episode, queries, new_stage))
         (answer,) = policy_calls.all_of(policy_calls.act(policy, [query]))
         queries += 1
         chunk = np.asarray(answer.actions, np.float32)[: effective_replan(test.suite.protocol, policy.spec)]
@@ -83,7 +84,7 @@ def _solution(test: EnvUnderTest, policy: Policy) -> Actions:
         new_stage = stages.executed(info)
         executed += list(chunk[: info["steps"]])
     if not terminated:
-        raise Skipped(f"{policy.spec.name} does not solve {episode.key} in {limit} steps")
+        raise Skipped(f"{policy.spec.name} does not solve {episode.key} in {len(executed)} steps")
     return np.array(executed, np.float32)
 
 

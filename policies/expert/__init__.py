@@ -1,8 +1,10 @@
-"""A scripted expert for LIBERO that acts on simulator ground truth.
+"""A scripted expert for LIBERO and one for CALVIN that act on simulator ground truth.
 
-Goal predicates become skills (`plan`), skills become commands (`pick_place`), commands become actions (`motion`).
+LIBERO: goal predicates become skills (`plan`), skills become commands (`pick_place`), commands become actions
+(`motion`). CALVIN: each task has a script (`calvin`).
 """
 
-from mmact_eval.policies.expert.policy import ExpertPolicy, make_policy
+from mmact_eval.policies.expert.factory import make_policy
+from mmact_eval.policies.expert.policy import ExpertPolicy
 
 __all__ = ["ExpertPolicy", "make_policy"]

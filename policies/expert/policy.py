@@ -1,4 +1,5 @@
-"""The `expert` policy: solves tasks from simulator ground truth, to check an environment and to have something good.
+"""The `expert` policy for LIBERO: solves tasks from simulator ground truth, to check an environment and to have
+something good.
 
 It outputs actions only and sees what `Observation.privileged` holds; it never touches the simulator.
 """
@@ -7,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.policies.expert.moving.motion import CLOSE, OPEN, Command, plan_chunk
 from mmact_eval.policies.expert.plan import Plan
 from mmact_eval.policies.expert.world import World
-from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec
+from mmact_eval.specs import ActionSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
 
 ACTION = ActionSpec(
@@ -73,28 +71,3 @@ class ExpertPolicy:
         if command is None:
             command = Command(world.robot.position, world.robot.rotation, OPEN, "done")
         return PolicyOutput(actions=plan_chunk(world.robot, command, self.spec.chunk), text=command.text)
-
-
-def make_policy(env_spec: EnvSpec | None = None, **args: object) -> ExpertPolicy:
-    """Entry point of the policy ``expert``.
-
-    Args:
-        env_spec: what the environment offers; not needed, the action convention is fixed.
-        args: ``chunk`` (1 to 20, default 5), ``steady`` (true or false, default false).
-
-    Raises:
-        UsageError: an argument is unknown or out of range.
-    """
-    for name in args:
-        if name not in ("chunk", "steady"):
-            known = ["chunk", "steady"]
-            raise UsageError(
-                f'unknown argument "{name}" of policy "expert".{did_you_mean(name, known)} Known: {", ".join(known)}'
-            )
-    chunk = args.get("chunk", 5)
-    if isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or not 1 <= chunk <= 20:
-        raise UsageError(f'policy "expert": chunk must be a whole number from 1 to 20, not {chunk!r}')
-    steady = args.get("steady", False)
-    if not isinstance(steady, bool):
-        raise UsageError(f'policy "expert": steady must be true or false, not {steady!r}')
-    return ExpertPolicy(chunk=int(chunk), steady=steady)

@@ -124,6 +124,10 @@ class Robot:
         euler = self._bullet.getEulerFromQuaternion(quaternion)
         return np.array([*position, *euler, joints[0] + joints[1], *joints[2:], self.gripper_command])
 
+    def target(self) -> NDArray[np.float64]:
+        """(6,): position (m) and Euler angles (rad) that actions add to; the angles are not wrapped."""
+        return np.concatenate([self._target_position, self._target_euler])
+
     def _reset(self, joints: Any, finger: float) -> None:
         for joint, angle in zip(_ARM, joints, strict=True):
             self._bullet.resetJointState(self.body, joint, angle)
