@@ -103,7 +103,7 @@ def _echo_chains(suite: str, rows: Sequence[Mapping[str, PublishedResult]]) -> N
         steps = "not stated" if of.max_steps is None else str(of.max_steps)
         lines.append((of.model, *shares, average, interval, chains, steps, of.kind, of.protocol, of.source))
     head = [f"{suite}, in a row:", *(str(k + 1) for k in range(len(METRICS) - 1)), "length", interval_name(), "chains"]
-    _echo(lines, (*head, "steps a sub-task", "kind", "protocol", "source"), left=1, right=10)
+    _echo(lines, (*head, "steps per sub-task", "kind", "protocol", "source"), left=1, right=10)
 
 
 def _echo(rows: list[tuple[str, ...]], header: tuple[str, ...], left: int, right: int = 5) -> None:

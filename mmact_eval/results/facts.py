@@ -30,8 +30,8 @@ _PROTOCOL_LABELS = {
     "rotation": "Image rotation",
     "episode_timeout": "Episode time limit",
     "disturbance": "Disturbance",
-    "stages": "Stages an episode",
-    "stage_steps": "Max steps a stage",
+    "stages": "Stages per episode",
+    "stage_steps": "Max steps per stage",
 }
 _ONE_STAGE = ("stages", 1)  # is not worth a line
 _UNITS = {"rotation": "°", "episode_timeout": " s", "resolution": " px"}

@@ -114,7 +114,7 @@ def _beside(row: Mapping[str, PublishedResult], suite: SuiteReport) -> Published
         of = f" ({arm.arm})" if len({repr(_ours(a)) for a in suite.arms}) > 1 else ""
         differences |= dict.fromkeys(f"{text}{of}" for text in _differences(first, _ours(arm)))
     differences |= dict.fromkeys(_said(first.protocol))
-    unknown = [("number of chains", first.episodes), ("steps a sub-task", first.max_steps)]
+    unknown = [("number of chains", first.episodes), ("steps per sub-task", first.max_steps)]
     not_stated = tuple(what for what, theirs in unknown if theirs is None)
     return PublishedRow(*first.row, row, tuple(differences), not_stated)
 

@@ -271,7 +271,7 @@ def test_published_chains_beside_a_run(make_run: MakeRun, tmp_path: Path) -> Non
     (line,) = [line for line in text.splitlines() if line.startswith("| MMaDA-VLA (8B) ")]
     assert "99.8 %" in line
     assert "4.78 (4.73–4.82)" in line
-    assert "not stated: steps a sub-task" in line
+    assert "not stated: steps per sub-task" in line
     assert text.index("| **mine** ") < text.index("| MMaDA-VLA (8B) ") < text.index("| Voltron (frozen)")
     assert "4.78 (4.73–4.82)" in plain((tmp_path / "out" / "report.html").read_text())
     assert "4.78 {\\scriptsize [4.73, 4.82]}" in (tmp_path / "out" / "report.tex").read_text()
