@@ -8,7 +8,7 @@ from mmact_eval.policies.expert.calvin import table
 from mmact_eval.policies.expert.calvin.aside import empty_hand
 from mmact_eval.policies.expert.calvin.grasping import grasp
 from mmact_eval.policies.expert.calvin.hand import euler
-from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
+from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN, Command
 from mmact_eval.policies.expert.calvin.scene import Block, Scene
 from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, shifted, travel
 
@@ -23,6 +23,8 @@ _RUN_UP = 0.04
 """From where the fingers come down to the block, m."""
 
 _DRAW_BACK = 0.03
+_LEAD = 0.02
+"""How far beyond its end the target is led and then called back at once: so the fingers stop short, m."""
 
 _HALF_FINGERS = 0.018
 """Half the width of the closed fingers, m."""
@@ -52,8 +54,9 @@ def _strike(scene: Scene, color: str, sign: int, distance: float) -> Script:
     end = shifted(scene.target[:3], x=sign * (_RUN_UP + distance))
     if sign > 0 and end[0] > _STRETCHED:
         end[0] += _LAG
-    scene = yield from go(scene, end, euler(), CLOSE, words)
-    return (yield from go(scene, shifted(scene.position, x=-sign * _DRAW_BACK), euler(), CLOSE, "draw back"))
+    end[0] += sign * _LEAD
+    scene = yield Command(np.concatenate([end, scene.target[3:]]), CLOSE, words)
+    return (yield from go(scene, shifted(end, x=-sign * (_LEAD + _DRAW_BACK)), euler(), CLOSE, "draw back"))
 
 
 def push_into_drawer(scene: Scene, attempt: int) -> Script:
