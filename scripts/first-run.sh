@@ -33,10 +33,7 @@ if [[ ${1:-} == calvin ]]; then
     shift
     need_pybullet
     setup_project calvin
-    find='import importlib.util, sys; sys.exit(importlib.util.find_spec("mmact_eval.policies.expert.calvin") is None)'
-    policy=expert
-    "$python" -c "$find" || policy=random
-    first_run --suite calvin-smoke --episodes 2 --policy "$policy" "$@"
+    first_run --suite calvin-smoke --episodes 2 --policy expert "$@"
 fi
 if [[ ${1:-} == mmact ]]; then
     shift
