@@ -94,9 +94,10 @@ def select_init_states(wanted: str | None, task: Task) -> Sequence[int]:
 
 
 def plan_episodes(
-    suite: Suite, tasks: Sequence[Task], episodes: int, seed: int, init_states: str | None = None
+    suite: Suite, tasks: Sequence[Task], episodes: int | None, seed: int, init_states: str | None = None
 ) -> list[Episode]:
-    """The first `episodes` episodes of each task, task by task.
+    """The first `episodes` episodes of each task, task by task. None: as many as the suite says; where init states are
+    named, one from each, if that is not more.
 
     Episode k starts from init state k, or from the k-th of those that are wanted (see `select_init_states`). When a
     task has fewer init states than episodes are asked for, the next round over them uses the next seed, so that no

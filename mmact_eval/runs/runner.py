@@ -176,8 +176,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
         require_encoder("run without --video: the same command with it makes the videos later")
     plugin = registry.env_plugin(suite.env)
     tasks = select_tasks(suite_tasks(plugin, suite), request.tasks)
-    episodes = request.episodes or suite.protocol.episodes
-    planned = list(request.chosen) or plan_episodes(suite, tasks, episodes, request.seed, request.init_states)
+    planned = list(request.chosen) or plan_episodes(suite, tasks, request.episodes, request.seed, request.init_states)
     env_spec = plugin.spec(suite)
     stages.check(suite, env_spec)
     folder = (request.out or default_folder(request)).absolute()  # before a policy's code may change the working folder

@@ -153,7 +153,8 @@ _OPTIONS = {
     "tasks": click.option(
         "--tasks", help="Task numbers, ranges, names or patterns: 0,3-5,*milk*  [default: all]"),
     "episodes": click.option(
-        "--episodes", type=click.IntRange(min=1), help="Episodes per task.  [default: as the suite says]"),
+        "--episodes", type=click.IntRange(min=1),
+        help="Episodes per task.  [default: as the suite says; with --init-states one from each, if that is fewer]"),
     "init_states": click.option(
         "--init-states", metavar="A-B,C", help="Init states to start from: 0-19 or 3,7  [default: all]"),
     "policy": click.option("--policy", required=True, help="A registered name, module:attr, file.py:attr or ws://host:port."),

@@ -8,7 +8,7 @@ from mmact_eval.policies.expert.calvin.fit import fits
 from mmact_eval.policies.expert.calvin.hand import AHEAD, euler, matrix
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Scene
-from mmact_eval.policies.expert.calvin.script import Script, go, grip, travel
+from mmact_eval.policies.expert.calvin.script import Script, go, grip, retreat, shifted, travel
 
 SHELF_PITCH = -0.95
 """Tilt of the hand with which it reaches into the shelf, rad."""
@@ -52,3 +52,14 @@ def grasp(scene: Scene, color: str, attempt: int, wanted: float = AHEAD) -> Scri
     place = scene.blocks[color].position + way.shift
     scene = yield from go(scene, place, angles, OPEN, f"reach for {block.name}", speed=SHELF_SPEED if hidden else 0.6)
     return (yield from grip(scene, CLOSE, f"grasp {block.name}"))
+
+
+def grasp_again(scene: Scene, attempt: int) -> Script:
+    """Take hold of the block nearest to the hand, which has lost one, and raise it."""
+    scene = yield from retreat(scene)
+    lost = min(scene.blocks.values(), key=lambda block: float(np.linalg.norm(block.position - scene.position)))
+    scene = yield from grasp(scene, lost.color, attempt)
+    scene = yield from go(
+        scene, shifted(scene.position, z=0.1), scene.target[3:], CLOSE, f"lift {lost.name}", speed=0.5
+    )
+    return (yield from retreat(scene))

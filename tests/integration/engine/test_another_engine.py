@@ -23,7 +23,7 @@ from mmact_eval.errors import RunAborted, UsageError
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute, execute_together
 
 HELPERS = Path(__file__).parents[2] / "helpers"
-TALKING = f"{HELPERS / 'talking_policy.py'}:make"
+TALKING = f"{HELPERS / 'talking_policies.py'}:make"
 BROKEN = f"{HELPERS / 'broken_policies.py'}"
 ENGINES = ("local", "sequential")
 DISTURBED = ("protocol.disturbance={metres: 0.1, first_step: 1, last_step: 9}", "protocol.replan=4")

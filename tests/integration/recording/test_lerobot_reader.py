@@ -48,7 +48,7 @@ def read(root: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("images", ["video", "png"])
 def test_lerobot_reads_every_frame(tmp_path: Path, images: ImageFormat) -> None:
-    policy = f"{HERE / 'counting_policy.py'}:make_policy"
+    policy = f"{HERE / 'talking_policies.py'}:make_counting"
     request = RunRequest(suite=load_suite("toy"), policy=policy, episodes=3)
     outcome = record(request, tmp_path / "data", RecordOptions(images, noise=0.2, random_start=5))
     lossless = record(request, tmp_path / "png", RecordOptions("png", noise=0.2, random_start=5))

@@ -23,7 +23,7 @@ from mmact_eval.recording.lead_in import LeadIn
 from mmact_eval.recording.record import RecordOptions, RecordOutcome, record
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute
 
-TALKING = f"{Path(__file__).parents[2] / 'helpers' / 'counting_policy.py'}:make_policy"
+TALKING = f"{Path(__file__).parents[2] / 'helpers' / 'talking_policies.py'}:make_counting"
 NOISY = RecordOptions(noise=0.2, random_start=5)
 
 

@@ -24,7 +24,7 @@ ARMS = ("toy", "random", "talker")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three arms on the toy suite with all videos; one of them talks and makes images."""
     folder = tmp_path_factory.mktemp("runs")
-    talking = Path(__file__).parents[2] / "helpers" / "talking_policy.py"
+    talking = Path(__file__).parents[2] / "helpers" / "talking_policies.py"
     policies = {"toy": "toy", "random": "random", "talker": f"{talking}:make"}
     for arm, policy in policies.items():
         execute(

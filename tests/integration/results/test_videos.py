@@ -139,7 +139,7 @@ def test_a_policy_that_does_not_repeat_itself_keeps_its_results_and_that_is_said
 
 
 def test_what_else_an_episode_left_is_not_written_again(tmp_path: Path) -> None:
-    talking = f"{Path(__file__).parents[2] / 'helpers' / 'talking_policy.py'}:make"
+    talking = f"{Path(__file__).parents[2] / 'helpers' / 'talking_policies.py'}:make"
     first = run(tmp_path / "run", policy=talking, episodes=1).results
     plans = [tmp_path / "run" / result.artifacts["plan"] for result in first]
     for plan in plans:

@@ -76,6 +76,12 @@ def test_chosen_init_states_are_started_from_in_turn() -> None:
         plan_episodes(suite(seed_mode="upstream"), TASKS, 4, 0, "0-2")
 
 
+def test_named_init_states_are_started_from_once_if_nobody_says_how_often() -> None:
+    assert [e.init_state for e in plan_episodes(suite(), TASKS[:1], None, 7, "3-4")] == [3, 4]
+    assert len(plan_episodes(suite(), TASKS[:1], None, 7)) == suite().protocol.episodes
+    assert len(plan_episodes(suite(episodes=2), TASKS[:1], None, 7, "0-3")) == 2
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [("2-9", "has init states 0 to 4"), ("3-1", "no init states"), ("a", "takes numbers and ranges"), ("", "takes")],

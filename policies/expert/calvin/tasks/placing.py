@@ -6,7 +6,7 @@ import numpy as np
 
 from mmact_eval.policies.expert.calvin import table
 from mmact_eval.policies.expert.calvin.aside import free_x
-from mmact_eval.policies.expert.calvin.grasping import SHELF_PITCH, SHELF_SPEED
+from mmact_eval.policies.expert.calvin.grasping import SHELF_PITCH, SHELF_SPEED, grasp_again
 from mmact_eval.policies.expert.calvin.hand import euler, euler_of, level
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Block, Scene
@@ -21,7 +21,7 @@ _TO_WALL, _TO_DOOR = 0.055, 0.075
 
 def place_in_drawer(scene: Scene, attempt: int) -> Script:
     """Lower it into the open drawer and let go."""
-    scene = yield from retreat(scene)
+    scene = yield from (retreat(scene) if scene.held else grasp_again(scene, attempt))
     block = scene.held
     if block is None:
         return (yield from grip(scene, OPEN, "let go"))
@@ -40,7 +40,7 @@ def place_in_slider(scene: Scene, attempt: int) -> Script:
         down = shifted(scene.position, z=table.TOP + block.half_height - block.position[2])
         scene = yield from go(scene, down, scene.target[3:], CLOSE, f"put {block.name} down", speed=0.5)
         return (yield from grip(scene, OPEN, f"let {block.name} go"))
-    scene = yield from retreat(scene)
+    scene = yield from (retreat(scene) if scene.held else grasp_again(scene, attempt))
     block = scene.held
     if block is None:
         return (yield from grip(scene, OPEN, "let go"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mmact_eval.policies.expert.calvin import table
 from mmact_eval.policies.expert.calvin.aside import empty_hand
-from mmact_eval.policies.expert.calvin.grasping import grasp
+from mmact_eval.policies.expert.calvin.grasping import grasp, grasp_again
 from mmact_eval.policies.expert.calvin.hand import euler_of, level
 from mmact_eval.policies.expert.calvin.motion import CLOSE, OPEN
 from mmact_eval.policies.expert.calvin.scene import Block, Scene
@@ -18,7 +19,7 @@ _DROP = 0.004
 
 def stack(scene: Scene, attempt: int) -> Script:
     """Set the block in the hand onto one that stands on the table, and let go."""
-    scene = yield from retreat(scene)
+    scene = yield from (retreat(scene) if scene.held else grasp_again(scene, attempt))
     block = scene.held
     if block is None:
         return (yield from grip(scene, OPEN, "let go"))
@@ -46,4 +47,9 @@ def unstack(scene: Scene, attempt: int) -> Script:
 
 def _base(scene: Scene, held: Block) -> Block:
     others = [block for block in scene.blocks.values() if block.color != held.color]
-    return min(others, key=lambda block: (not block.stands_on("base_link"), abs(block.position[0] - 0.1)))
+    return min(others, key=lambda block: (not _firm(block), abs(block.position[0] - 0.1)))
+
+
+def _firm(block: Block) -> bool:
+    """Whether it stands on the table, and not in it."""
+    return block.stands_on("base_link") and block.position[2] > table.TOP + block.half_height - 0.01

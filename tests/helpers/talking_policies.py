@@ -1,11 +1,13 @@
-"""A policy that says what it does and imagines what it will see."""
+"""Policies of the toy environment that say something: one imagines what it will see, one counts its queries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from mmact_eval.policies.toy import ToyPolicy
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
 
@@ -33,5 +35,19 @@ class TalkingPolicy:
 
 
 def make(env_spec: EnvSpec) -> TalkingPolicy:
-    """For ``--policy talking_policy.py:make``."""
+    """For ``--policy talking_policies.py:make``."""
     return TalkingPolicy(env_spec)
+
+
+class CountingPolicy(ToyPolicy):
+    """Solves the toy; its text tells the number of the query, two queries having the same."""
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        """The toy policy's chunks, with texts."""
+        outputs = super().act(queries)
+        return [replace(o, text=f"query {q.index // 2 + 1}") for q, o in zip(queries, outputs, strict=True)]
+
+
+def make_counting() -> CountingPolicy:
+    """A policy with chunks of 5 actions."""
+    return CountingPolicy(chunk=5)
