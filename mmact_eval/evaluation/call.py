@@ -54,7 +54,8 @@ def evaluate(
             ``module:attr``, ``file.py:attr``, ``ws://host:port``.
         suite: a name such as ``libero-object``, the path of a YAML file, or a `Suite`.
         tasks: numbers, names or patterns, or a text such as ``"0,3-5,*milk*"``; None for all.
-        episodes: episodes per task; None for the suite's number, or for one from each of `init_states` if that is fewer.
+        episodes: episodes per task; None for the suite's number; with `init_states` one from each, if that is
+            fewer.
         init_states: numbers, or a text such as ``"0-19"``, in this order; None for all.
         seed: the run's seed.
         workers: worker processes.

@@ -112,13 +112,16 @@ def plan_episodes(
     planned = []
     for task in tasks:
         starts = select_init_states(init_states, task)
-        if episodes > len(starts) and suite.protocol.seed_mode == "upstream":
-            init_states = counted(len(starts), "init state")
+        number = episodes or suite.protocol.episodes
+        if episodes is None and init_states is not None:
+            number = min(number, len(starts))
+        if number > len(starts) and suite.protocol.seed_mode == "upstream":
+            there = counted(len(starts), "init state")
             raise UsageError(
-                f'task "{task.name}" has {init_states} to start from; seed mode "upstream" cannot '
-                f"run {counted(episodes, 'episode')}. Use --episodes {len(starts)} or --set protocol.seed_mode=episode."
+                f'task "{task.name}" has {there} to start from; seed mode "upstream" cannot '
+                f"run {counted(number, 'episode')}. Use --episodes {len(starts)} or --set protocol.seed_mode=episode."
             )
-        for k in range(episodes):
+        for k in range(number):
             round_, place = divmod(k, len(starts))
             planned.append(Episode(suite.name, task.name, starts[place], seed + round_))
     return planned

@@ -29,7 +29,8 @@ class CalvinExpert:
     """Scripted solutions of CALVIN's tasks on the true state.
 
     Args:
-        chunk: the most actions returned for a query; it changes how often the expert is asked, and nothing else.
+        chunk: the most actions returned for a query. Motions end where they do whatever it is; a block that is dropped
+            is noticed at the next look.
     """
 
     def __init__(self, chunk: int = CHUNK) -> None:

@@ -70,10 +70,9 @@ def test_the_chains_hold_every_kind_of_task() -> None:
     assert solved == {kind(task) for task in sentences()}
 
 
-def test_how_actions_are_cut_into_chunks_hardly_matters(env: Env, suite: Suite) -> None:
+def test_it_may_be_asked_at_every_step_or_at_every_eighth(env: Env, suite: Suite) -> None:
     one, eight = solve(env, suite, 8, chunk=1), solve(env, suite, 8, chunk=8)
     assert one.outcome == eight.outcome == "success"
-    assert [stage.steps for stage in one.stages] == pytest.approx([stage.steps for stage in eight.stages], abs=3)
     assert one.queries == one.steps > 4 * eight.queries
 
 
