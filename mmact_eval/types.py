@@ -276,6 +276,8 @@ class EpisodeResult:
         values["latencies"] = tuple(float(value) for value in values.get("latencies", ()))
         values["figures"] = _figures(values.get("figures", {}))
         values["stages"] = tuple(map(_stage, values.get("stages", ())))
+        if not all(stage.success for stage in values["stages"][:-1]):
+            raise ValueError("a stage follows one that was not solved")
         return cls(episode=episode, **values)
 
     def course(self) -> tuple[object, ...]:
@@ -318,9 +320,10 @@ def _stage(record: Any) -> Stage:
     Raises:
         KeyError, TypeError, ValueError: it is none.
     """
-    if not isinstance(record["success"], bool):
-        raise ValueError(f"the success of a stage is {record['success']!r}, neither true nor false")
-    return Stage(str(record["task"]), int(record["steps"]), record["success"])
+    task, steps, success = record["task"], record["steps"], record["success"]
+    if not (isinstance(task, str) and type(steps) is int and steps > 0 and isinstance(success, bool)):
+        raise ValueError(f"a stage is a task, a number of steps and whether it was solved, not {record!r:.80}")
+    return Stage(task, steps, success)
 
 
 class About(str):

@@ -30,8 +30,12 @@ def find_assets(named: str | Path | None = None) -> Path:
         UsageError: it is not there; says what to do.
     """
     for source, folder in _candidates(named):
-        if _complete(folder):
-            return folder.absolute()
+        try:
+            if _complete(folder):
+                return folder.absolute()
+        except OSError as error:  # no permission, or no name that a file system takes
+            why = f"cannot look into {folder} ({error.strerror})"
+            raise UsageError(f"{source}: {why}; {HOW_TO_GET}" if source else f"{why}; {HOW_TO_GET}") from error
         if source:
             raise UsageError(f"{source}: no assets of CALVIN in {folder}; {HOW_TO_GET}")
     raise UsageError(f"CALVIN's assets are not on this machine: {HOW_TO_GET}")
@@ -55,4 +59,5 @@ def _candidates(named: str | Path | None) -> list[tuple[str, Path]]:
 
 
 def _complete(folder: Path) -> bool:
+    """Raises `OSError` where it cannot be known."""
     return all((folder / name).is_file() for name in _TELLING)

@@ -67,6 +67,8 @@ class CalvinEnv(GymEnv):
         self._args = CalvinArgs.parse(suite.env_args)
         self._sentences = words
         self._last_look = LastLook()
+        self._stages: tuple[Stage, ...] = ()
+        self._scene_hash = ""
 
     def begin(self, episode: Episode) -> Observation:
         """Put the chain's scene up and observe it, under its first instruction.
@@ -83,7 +85,7 @@ class CalvinEnv(GymEnv):
         self.world.reset(ROBOT_OBS, chain.condition.scene_obs(drawn_anew))
         self._scene_hash = _digest(self.world.robot_obs(), self.world.scene_obs())
         self._tasks = chain.tasks[: self._suite.protocol.stages]
-        self._stages: tuple[Stage, ...] = (Stage(self._tasks[0], 0, False),)
+        self._stages = (Stage(self._tasks[0], 0, False),)
         self._steps = 0
         self._start = self.world.facts()
         return self._observe()
@@ -100,7 +102,10 @@ class CalvinEnv(GymEnv):
 
         Raises:
             PolicyContractError: the actions have another shape or are not finite.
+            UsageError: no episode has begun.
         """
+        if not self._stages:
+            raise UsageError("no episode of CALVIN has begun: reset the environment first")
         chunk = self._checked(actions).astype(np.float32)
         chunk[:, 6] = np.where(chunk[:, 6] > 0, OPEN, CLOSE)
         self._last_look.before_the_scene_changes()

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmact_eval.runs.fingerprint import differences
-from mmact_eval.types import About, Episode, EpisodeResult
+from mmact_eval.runs.fingerprint import ABSENT, differences
+from mmact_eval.types import About, Change, Episode, EpisodeResult
 
 PROTOCOL_PARTS = ("suite", "protocol", "seed", "physics", "versions")
 """The parts of a fingerprint that two arms share. The rest is the policy, which is what is compared."""
@@ -31,7 +31,19 @@ def protocol_differences(
     """
     before, now = ({part: print_.get(part, {}) for part in PROTOCOL_PARTS} for print_ in (first, second))
     lines = differences(before, now)
-    return tuple(line for line in lines if not is_allowed(line.field, allow))
+    blocked = [line for line in lines if not is_allowed(line.field, allow)]
+    if any(line.field.startswith(_ENV_ARGS) and is_allowed(line.field, allow) for line in lines):
+        blocked = [line for line in blocked if not _only_one_has(line)]
+    return tuple(blocked)
+
+
+_ENV_ARGS = "suite.env_args."
+
+
+def _only_one_has(line: Change) -> bool:
+    """Whether it is a version that matters to one side alone, as the OpenGL of a renderer: then it follows from what
+    the environment was told."""
+    return line.field.startswith("versions.") and ABSENT in (line.before, line.now)
 
 
 def is_allowed(field: str, allow: Sequence[str]) -> bool:

@@ -179,6 +179,7 @@ def run_episode(
         outcome = "success" if terminated else "failure"
         with _blame("environment", episode):
             final_hash = env.state_hash()
+            stages.ended(outcome, protocol.stages)
     except _Failed as failed:
         outcome, error_kind, error = "error", failed.kind, str(failed)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmact_eval.errors import EnvironmentFailure, UsageError
 from mmact_eval.specs import EnvSpec
 from mmact_eval.suite import Suite
-from mmact_eval.types import Stage
+from mmact_eval.types import Outcome, Stage
 
 STAGES = "stages"
 """The key of ``info``, and the field of `EpisodeResult`."""
@@ -34,6 +34,26 @@ def check(suite: Suite, env: EnvSpec) -> None:
             f"suite {suite.name}, protocol.stage_steps: episodes of environment {env.name} have no stages, so nobody "
             "would see to it; write null, and limit the episode by protocol.max_steps."
         )
+
+
+def misfit(attempted: Sequence[Stage], outcome: Outcome, stages: int) -> str:
+    """Why an outcome cannot have come from these stages; "" if it can. Errors may end anywhere.
+
+    Args:
+        attempted: of an episode.
+        outcome: its.
+        stages: how many the protocol asks for; where it is one, nothing need be said of it.
+    """
+    solved = sum(stage.success for stage in attempted)
+    if len(attempted) > stages:
+        return f"{len(attempted)} stages, where episodes have {stages}"
+    if stages == 1 or outcome == "error":
+        return ""
+    if not attempted:
+        return "no stages, where episodes have some"
+    if (outcome == "success") != (solved == stages):
+        return f"a {outcome} with {solved} of {stages} stages solved"
+    return ""
 
 
 class StageTally:
@@ -65,6 +85,20 @@ class StageTally:
             )
         self._attempted = tuple(Stage(str(stage.task), int(stage.steps), bool(stage.success)) for stage in now)
         return len(now) > len(before)
+
+    def ended(self, outcome: Outcome, stages: int) -> None:
+        """The episode has come to an end.
+
+        Args:
+            outcome: its.
+            stages: how many the protocol asks for; where it is one, nothing need be said of it.
+
+        Raises:
+            EnvironmentFailure: a success without all stages, say.
+        """
+        problem = misfit(self.fields()[STAGES], outcome, stages)
+        if problem:
+            raise EnvironmentFailure(f'info["{STAGES}"] of the environment does not fit how it ended: {problem}')
 
     def fields(self) -> Mapping[str, Any]:
         """The stages so far, for the field of `EpisodeResult`. One of which nothing was executed is no attempt."""

@@ -86,12 +86,16 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(data, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
 
 
+ABSENT = "(absent)"
+"""What stands for the value of a field that one side has not."""
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[Change]:
     """Every leaf that differs."""
     lines: list[Change] = []
     for key in [*before, *(k for k in now if k not in before)]:
         path = f"{prefix}{key}"
-        old, new = before.get(key, "(absent)"), now.get(key, "(absent)")
+        old, new = before.get(key, ABSENT), now.get(key, ABSENT)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += differences(old, new, f"{path}.")
         elif repr(old) != repr(new):  # by their text, so that NaN equals NaN

@@ -98,7 +98,7 @@ def read_episodes(folder: Path) -> tuple[dict[Episode, EpisodeResult], list[str]
     done: dict[Episode, EpisodeResult] = {}
     warnings: list[str] = []
     foreign = 0
-    for number, found in parse_episodes(_lines(file), _digest_of(folder)):
+    for number, found in parse_episodes(_lines(file), *_made_under(folder)):
         if isinstance(found, NoEpisode):
             warnings.append(f"{file}:{number}: not an episode, ignored ({found})")
         elif isinstance(found, OfAnotherRun):
@@ -121,7 +121,8 @@ def read_run(folder: Path) -> Run:
         RunFolderError: it is no run folder, cannot be read, or contradicts itself.
     """
     manifest = read_manifest(folder)
-    found, warnings = _read_strictly(folder / "episodes.jsonl", manifest.fingerprint_digest)
+    of_the_run = manifest.fingerprint_digest, manifest.made_with.stages
+    found, warnings = _read_strictly(folder / "episodes.jsonl", *of_the_run)
     name = manifest.made_with.suite_name
     results = [result for result in found.values() if not name or name == result.episode.suite]
     if len(results) < len(found):
@@ -131,13 +132,13 @@ def read_run(folder: Path) -> Run:
     return Run(folder, manifest, read_sessions(folder), ordered, tuple(warnings))
 
 
-def _read_strictly(file: Path, digest: str) -> tuple[dict[Episode, EpisodeResult], list[str]]:
+def _read_strictly(file: Path, digest: str, stages: int) -> tuple[dict[Episode, EpisodeResult], list[str]]:
     done: dict[Episode, EpisodeResult] = {}
     unreadable: list[str] = []
     foreign: list[str] = []
     contradictions: list[str] = []
     repeated = 0
-    for number, found in parse_episodes(_lines(file), digest):
+    for number, found in parse_episodes(_lines(file), digest, stages):
         if isinstance(found, NoEpisode):
             unreadable.append(f"line {number} ({found})")
             continue
@@ -169,12 +170,14 @@ def _read_strictly(file: Path, digest: str) -> tuple[dict[Episode, EpisodeResult
     return done, warnings
 
 
-def _digest_of(folder: Path) -> str:
-    """The digest of a run folder's fingerprint, "" if it has none that can be read."""
+def _made_under(folder: Path) -> tuple[str, int]:
+    """The digest of a run folder's fingerprint, "" if it has none that can be read, and how many stages its episodes
+    have."""
     try:
-        return read_manifest(folder).fingerprint_digest
+        manifest = read_manifest(folder)
     except RunFolderError:
-        return ""
+        return "", 1
+    return manifest.fingerprint_digest, manifest.made_with.stages
 
 
 def _lines(file: Path) -> Iterator[str]:

@@ -55,7 +55,7 @@ class World:
         self.scene = SCENES[scene]
         self._assets = find_assets(assets)
         self._renderer = renderer
-        self._used = False
+        self._used = self._closed = False
         self._build()
 
     def reset(self, robot_obs: Any, scene_obs: Any) -> None:
@@ -70,8 +70,10 @@ class World:
             EnvironmentFailure: a vector has another length or holds what is no number.
         """
         robot, scene = _vector(robot_obs, ROBOT_OBS, "robot_obs"), _vector(scene_obs, SCENE_OBS, "scene_obs")
+        if self._closed:
+            raise EnvironmentFailure("this world of CALVIN has been closed; make another")
         if self._used:
-            self.close()
+            self._bullet.close()
             self._build()
         self._used = True
         self._table.reset(tuple(scene[:4]), lamp=bool(scene[4]), led=bool(scene[5]))
@@ -164,6 +166,7 @@ class World:
 
     def close(self) -> None:
         """End the simulation; again is harmless."""
+        self._closed = True
         self._bullet.close()
 
     def _build(self) -> None:

@@ -119,7 +119,9 @@ def merged(of: Iterable[Sequence[Metric]]) -> tuple[Metric, ...]:
     found: dict[str, Metric] = {}
     for metrics in of:
         for metric in metrics:
-            found.setdefault(metric.key, metric)
+            before = found.setdefault(metric.key, metric)
+            if before.kind != metric.kind:  # as the lengths of chains of three and of five
+                found[metric.key] = replace(before, unit="", compared=False)
     return tuple(sorted(found.values(), key=lambda metric: (not metric.standard, not metric.headline)))
 
 

@@ -128,18 +128,37 @@ def _said(protocol: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Ours:
+    """What of a run published chains differ in. `remarks` are what is not the benchmark's own here, in words."""
+
     chains: int
+    stages: int
     stage_steps: int | None
+    max_steps: int | None
     replan: int | None
+    remarks: tuple[str, ...]
 
 
 def _ours(arm: ArmRun) -> _Ours:
-    made_with = arm.run.manifest.made_with
-    return _Ours(arm.summary.total.episodes, made_with.stage_steps or made_with.max_steps, made_with.replan)
+    manifest = arm.run.manifest
+    made_with, env = manifest.made_with, manifest.env
+    pictures = env.pictures_differ if made_with.policy_cameras else ""
+    return _Ours(
+        arm.summary.total.episodes,
+        made_with.stages,
+        made_with.stage_steps or made_with.max_steps,
+        made_with.max_steps,
+        made_with.replan,
+        tuple(filter(None, (env.not_real, pictures))),
+    )
 
 
 def _differences(theirs: PublishedResult, ours: _Ours) -> Iterator[str]:
+    for remark in ours.remarks:
+        yield f"here: {remark.rstrip('.')}"
+    if ours.max_steps is not None and ours.stage_steps and ours.max_steps < ours.stages * ours.stage_steps:
+        yield f"no limit of a chain's steps there, {ours.max_steps} here"
     for what, there, here in (
+        ("sub-tasks a chain", STAGES, ours.stages),
         ("chains", theirs.episodes, ours.chains),
         ("steps at most a sub-task", theirs.max_steps, ours.stage_steps),
         ("actions a query", theirs.replan, ours.replan),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmact_eval.errors import RunAborted, RunFolderError
+from mmact_eval.rollout.stages import misfit
 from mmact_eval.types import EpisodeResult
 
 _DIGEST = "digest"
@@ -46,21 +47,26 @@ class NoEpisode(ValueError):
     """A line that is no episode; says why."""
 
 
-def parse_episodes(lines: Iterable[str], digest: str) -> Iterator[tuple[int, EpisodeResult | OfAnotherRun | NoEpisode]]:
+def parse_episodes(
+    lines: Iterable[str], digest: str, stages: int = 1
+) -> Iterator[tuple[int, EpisodeResult | OfAnotherRun | NoEpisode]]:
     """The number of each line that is not empty, from 1, and its result or what is wrong with it.
 
     Args:
         lines: of the file.
         digest: see `from_line`.
+        stages: how many the run's episodes have.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            yield number, from_line(line, digest)
+            result = from_line(line, digest)
+            problem = misfit(result.stages, result.outcome, stages)
+            yield number, NoEpisode(problem) if problem else result
         except OfAnotherRun as error:
             yield number, error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             yield number, NoEpisode(f"{type(error).__name__}: {error}")
 
 

@@ -98,6 +98,8 @@ def response(output: PolicyOutput) -> dict[str, Any]:
         answer["text"] = output.text
     if output.image is not None:
         answer["image"] = output.image
+    if "figures" in output.extras:
+        answer["figures"] = output.extras["figures"]
     return answer
 
 

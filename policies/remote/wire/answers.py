@@ -45,12 +45,16 @@ def is_chunk(actions: NDArray[Any], dim: int) -> bool:
 
 
 def output_of(answer: Mapping[str, Any], actions: Any) -> PolicyOutput:
-    """What a server answered; servers of ours also pass on text and images that the policy has generated."""
+    """What a server answered; servers of ours also pass on what the policy has generated and said of itself."""
     text, image, timing = answer.get("text"), answer.get("image"), answer.get("server_timing")
+    figures = answer.get("figures")
     is_picture = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
     return PolicyOutput(
         actions=actions,
         text=text if isinstance(text, str) else None,
         image=image if is_picture else None,
-        extras={"server_timing": dict(timing)} if isinstance(timing, dict) else {},
+        extras={
+            **({"server_timing": dict(timing)} if isinstance(timing, dict) else {}),
+            **({"figures": dict(figures)} if isinstance(figures, Mapping) else {}),
+        },
     )

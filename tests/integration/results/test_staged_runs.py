@@ -24,7 +24,7 @@ class Corners(ToyEnv):
     NAMES = ("reach_first", "reach_across", "reach_up")
 
     def begin(self, episode):
-        self._stages = [Stage(self.NAMES[0], 0, False)]
+        self._corners = [Stage(self.NAMES[0], 0, False)]
         return super().begin(episode)
 
     def step_chunk(self, actions):
@@ -32,16 +32,16 @@ class Corners(ToyEnv):
         for action in actions:
             self._advance(action)
             self._steps, done = self._steps + 1, done + 1
-            now = self._stages[-1]
-            self._stages[-1] = now = Stage(now.task, now.steps + 1, self._success)
+            now = self._corners[-1]
+            self._corners[-1] = now = Stage(now.task, now.steps + 1, self._success)
             if now.success or now.steps >= self._protocol.stage_steps:
                 break
-        whole = now.success and len(self._stages) == len(self.NAMES)
+        whole = now.success and len(self._corners) == len(self.NAMES)
         truncated = not now.success and now.steps >= self._protocol.stage_steps
         if now.success and not whole:
-            self._stages.append(Stage(self.NAMES[len(self._stages)], 0, False))
-            self._scene = replace(self._scene, target=self._scene.target * (-1.0, 1.0)[:: (-1) ** len(self._stages)])
-        info = {"steps": done, "success": whole, "stages": tuple(self._stages), "interrupted": done < len(actions)}
+            self._corners.append(Stage(self.NAMES[len(self._corners)], 0, False))
+            self._scene = replace(self._scene, target=self._scene.target * (-1.0, 1.0)[:: (-1) ** len(self._corners)])
+        info = {"steps": done, "success": whole, "stages": tuple(self._corners), "interrupted": done < len(actions)}
         return self._observe(), float(now.success), whole, truncated, info
 
 class Plugin(ToyPlugin):
