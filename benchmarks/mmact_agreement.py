@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmact_eval.policies.llada import vocabulary
+from mmact_eval.policies.llada.images import to_pixels
+from mmact_eval.policies.llada.quantizer import Quantizer
 from mmact_eval.policies.mmact import load
 from mmact_eval.policies.mmact.bins import to_bins
 from mmact_eval.policies.mmact.model import MMACT, Example
-from mmact_eval.policies.mmact.network import vocabulary
-from mmact_eval.policies.mmact.network.images import to_pixels
-from mmact_eval.policies.mmact.network.quantizer import Quantizer
 from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import CHUNK, EMBODIMENTS, Embodiment
 from mmact_eval.policies.mmact.random_weights import new_checkpoint

@@ -20,13 +20,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from mmact_eval.policies.mmact.network.checkpoint import DTYPES, pick_device, pick_dtype
-from mmact_eval.policies.mmact.network.tokenizer import TextTokenizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.checkpoint import DTYPES, pick_device, pick_dtype
+from mmact_eval.policies.llada.random_weights.new_tokenizer import tokenizer_json
+from mmact_eval.policies.llada.tokenizer import TextTokenizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import Prompt, PromptBuilder
 from mmact_eval.policies.mmact.random_weights.new_checkpoint import SIZES
-from mmact_eval.policies.mmact.random_weights.new_tokenizer import tokenizer_json
 
 INSTRUCTIONS = (
     "pick up the black bowl between the plate and the ramekin and place it on the plate",

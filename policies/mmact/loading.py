@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada import checkpoint
+from mmact_eval.policies.llada.config import CONFIG_FILE, read_config
+from mmact_eval.policies.llada.quantizer import Quantizer, read_quantizer_config
+from mmact_eval.policies.llada.tokenizer import read_tokenizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.model import MMACT
-from mmact_eval.policies.mmact.network import checkpoint
-from mmact_eval.policies.mmact.network.config import CONFIG_FILE, read_config
-from mmact_eval.policies.mmact.network.quantizer import Quantizer, read_quantizer_config
-from mmact_eval.policies.mmact.network.tokenizer import read_tokenizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.packing import PAD_MASKS
 
 

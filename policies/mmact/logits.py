@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mmact_eval.policies.mmact.network.decoding import UNKNOWN
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.decoding import UNKNOWN
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.packing import Batch
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmact_eval.policies.mmact.network.vocabulary import MASK, PAD
+from mmact_eval.policies.llada.vocabulary import MASK, PAD
 from mmact_eval.policies.mmact.prompts import Prompt
 
 PadMask = Literal["bool", "additive"]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada import vocabulary as ids
+from mmact_eval.policies.llada.vocabulary import PUBLISHED, Vocabulary
 from mmact_eval.policies.mmact.bins import to_bins
-from mmact_eval.policies.mmact.network import vocabulary as ids
-from mmact_eval.policies.mmact.network.vocabulary import PUBLISHED, Vocabulary
 
 CHUNK = 8  # actions in a block
 

@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mmact_eval.policies.mmact.network.checkpoint import DTYPES
-from mmact_eval.policies.mmact.network.config import CONFIG_FILE, ModelConfig, config_json
-from mmact_eval.policies.mmact.network.quantizer import Quantizer, QuantizerConfig, SignQuantizer, quantizer_json
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.random_weights.new_tokenizer import write_tokenizer
+from mmact_eval.policies.llada.checkpoint import DTYPES
+from mmact_eval.policies.llada.config import CONFIG_FILE, ModelConfig, config_json
+from mmact_eval.policies.llada.quantizer import Quantizer, QuantizerConfig, SignQuantizer, quantizer_json
+from mmact_eval.policies.llada.random_weights.new_tokenizer import write_tokenizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 
 RANDOM_WEIGHTS = "random_weights"  # key in config.json
 

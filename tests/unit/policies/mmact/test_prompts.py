@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
+from mmact_eval.policies.llada.vocabulary import Vocabulary
 from mmact_eval.policies.mmact.prompts import ONE_ARM, TWO_ARMS, Embodiment, PromptBuilder
 
 MASK, PAD, BOS, EOS = 126336, 126093, 126080, 126081

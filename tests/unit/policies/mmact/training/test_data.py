@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.tokenizer import TextTokenizer, read_tokenizer
-from mmact_eval.policies.mmact.network.vocabulary import BOS, EOS, MASK, Vocabulary
+from mmact_eval.policies.llada.tokenizer import TextTokenizer, read_tokenizer
+from mmact_eval.policies.llada.training.moments import Moments
+from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, Vocabulary
 from mmact_eval.policies.mmact.prompts import HEAD_VIEW, ONE_ARM
-from mmact_eval.policies.mmact.training.data.frames import Moments, load_moments
+from mmact_eval.policies.mmact.training.data.frames import load_moments
 from mmact_eval.policies.mmact.training.data.recordings import adapter_of
 from mmact_eval.policies.mmact.training.data.words import train_tokenizer
 from mmact_eval.recording.images import write_video

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from mmact_eval.policies.mmact.network.config import ModelConfig
-from mmact_eval.policies.mmact.network.quantizer import Quantizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.config import ModelConfig
+from mmact_eval.policies.llada.quantizer import Quantizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmact_eval.errors import RunAborted
-from mmact_eval.policies.mmact.training.settings import Optimizer
+from mmact_eval.policies.llada.training.settings import Optimizer
 
 
 def rate_at(step: int, steps: int, settings: Optimizer) -> float:

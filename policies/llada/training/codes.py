@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from mmact_eval.policies.mmact.network.config import CONFIG_FILE
-from mmact_eval.policies.mmact.network.quantizer import Quantizer, QuantizerConfig, quantizer_json
-from mmact_eval.policies.mmact.training.data.aiding import ActionHead
-from mmact_eval.policies.mmact.training.data.frames import Moments
-from mmact_eval.policies.mmact.training.optimizing import Stepper
-from mmact_eval.policies.mmact.training.settings import QuantizerSettings
+from mmact_eval.policies.llada.config import CONFIG_FILE
+from mmact_eval.policies.llada.quantizer import Quantizer, QuantizerConfig, quantizer_json
+from mmact_eval.policies.llada.training.aiding import ActionHead
+from mmact_eval.policies.llada.training.moments import Moments
+from mmact_eval.policies.llada.training.optimizing import Stepper
+from mmact_eval.policies.llada.training.settings import QuantizerSettings
 
 
 def quantizer_config(settings: QuantizerSettings) -> QuantizerConfig:

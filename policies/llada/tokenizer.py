@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.vocabulary import BOS, EOS, MASK, PUBLISHED, Vocabulary
+from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, PUBLISHED, Vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mmact_eval.policies.mmact.network.schedule import masked_after, uncovered_at
-from mmact_eval.policies.mmact.network.vocabulary import MASK
+from mmact_eval.policies.llada.schedule import masked_after, uncovered_at
+from mmact_eval.policies.llada.vocabulary import MASK
 
 UNKNOWN = -1  # a code that is still masked
 TINY = 1e-20

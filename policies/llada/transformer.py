@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmact_eval.policies.mmact.network.config import ModelConfig
+from mmact_eval.policies.llada.config import ModelConfig
 
 
 class RMSNorm(nn.Module):

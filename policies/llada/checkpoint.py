@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmact_eval.errors import UsageError
 from mmact_eval.machine.user_folders import expanded
-from mmact_eval.policies.mmact.network.weight_files import find_tensors, reading, some
+from mmact_eval.policies.llada.weight_files import find_tensors, reading, some
 
 HUB_LOCATION = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<folder>[\w./-]+?))?/?(?:@(?P<revision>[\w./-]+))?")
 WANTED_FILES = ("*.json", "*.safetensors", "*.bin")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.conv_layers import Downsample, Middle, Stage, Upsample, conv3, norm
+from mmact_eval.policies.llada.conv_layers import Downsample, Middle, Stage, Upsample, conv3, norm
 
 
 @dataclass(frozen=True)

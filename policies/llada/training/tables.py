@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from mmact_eval.policies.mmact.network.quantizer import signs
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
+from mmact_eval.policies.llada.quantizer import signs
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.vocabulary import Vocabulary
 
 _WAVES = 12
 """Sines and cosines of a number; the finest has this many octaves below the range of 2, or one bin at most."""

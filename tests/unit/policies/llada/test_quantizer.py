@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.model import MMACT
-from mmact_eval.policies.mmact.network.images import to_pixels
-from mmact_eval.policies.mmact.network.quantizer import Quantizer, QuantizerConfig, SignQuantizer
+from mmact_eval.policies.llada.images import to_pixels
+from mmact_eval.policies.llada.quantizer import Quantizer, QuantizerConfig, SignQuantizer
 
 
 def test_channel_0_is_the_most_significant_bit_and_zero_counts_as_minus_one() -> None:
@@ -45,19 +44,6 @@ def test_codes_and_pictures_are_not_made_of_what_is_no_number() -> None:
         quantizer.decode(torch.zeros(1, 16, dtype=torch.long))
 
 
-def test_an_image_becomes_256_codes_and_codes_a_picture(model: MMACT, views: list[NDArray[np.uint8]]) -> None:
-    codes = model.image_codes(views[0])
-    assert codes.shape == (256,)
-    assert codes.dtype == np.int64
-    assert codes.min() >= 0
-    assert codes.max() < 8192
-    assert len(set(codes.tolist())) > 50
-    picture = model.decode_image(codes)
-    assert picture.shape == (256, 256, 3)
-    assert picture.dtype == np.float32
-    assert np.abs(picture).max() <= 1.0
-
-
 def test_a_wide_image_gets_black_bars_above_and_below() -> None:
     pixels = to_pixels(np.full((128, 256, 3), 255, dtype=np.uint8))
     assert pixels.shape == (3, 256, 256)
@@ -88,9 +74,3 @@ def test_an_image_without_a_value_above_1_is_not_divided_by_255() -> None:
 def test_what_is_no_image_is_refused(image: NDArray[np.uint8]) -> None:
     with pytest.raises(UsageError, match=r"\(height, width, 3\) uint8, got"):
         to_pixels(image)
-
-
-@pytest.mark.parametrize("codes", [np.zeros(255, dtype=int), np.full(256, 8192), np.full(256, -1)])
-def test_what_are_no_codes_is_refused(model: MMACT, codes: NDArray[np.int64]) -> None:
-    with pytest.raises(UsageError, match="256 codes"):
-        model.decode_image(codes)

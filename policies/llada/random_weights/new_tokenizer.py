@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmact_eval.policies.mmact.network.vocabulary import BOS, EOS, MASK, TEXT_SIZE
+from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, TEXT_SIZE
 
 # Names that LLaDA's tokenizer has; the other special tokens are "reserved".
 NAMED = {

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmact_eval.policies.mmact.network.quantizer import Quantizer
-from mmact_eval.policies.mmact.training.data.codes import to_tensor
-from mmact_eval.policies.mmact.training.data.frames import Moments
+from mmact_eval.policies.llada.quantizer import Quantizer
+from mmact_eval.policies.llada.training.codes import to_tensor
+from mmact_eval.policies.llada.training.moments import Moments
 
 _BATCH = 32
 

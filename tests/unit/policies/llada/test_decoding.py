@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mmact_eval.policies.mmact.network.decoding import UNKNOWN, Generators, fill_codes, fill_text
-from mmact_eval.policies.mmact.network.schedule import compounding, fading, uncovered_at
-from mmact_eval.policies.mmact.network.vocabulary import MASK
+from mmact_eval.policies.llada.decoding import UNKNOWN, Generators, fill_codes, fill_text
+from mmact_eval.policies.llada.schedule import compounding, fading, uncovered_at
+from mmact_eval.policies.llada.vocabulary import MASK
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network import vocabulary
-from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
+from mmact_eval.policies.llada import vocabulary
+from mmact_eval.policies.llada.vocabulary import Vocabulary
 
 CONFIG_FILE = "config.json"
 
