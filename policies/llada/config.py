@@ -1,4 +1,7 @@
-"""The size of a model, read from a checkpoint's config.json; what this implementation does not do is refused."""
+"""What the config.json of a checkpoint says of the transformer; what `transformer` does not do is refused.
+
+What it says of the vocabulary is each model's own.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada import vocabulary
 from mmact_eval.policies.llada.vocabulary import Vocabulary
 
 CONFIG_FILE = "config.json"
+RANDOM_WEIGHTS = "random_weights"
+"""Our key for checkpoints whose weights are random."""
 
-# Architecture switches of the LLaDA family, and the one value that MM-ACT uses and `transformer` implements. A file
+# Architecture switches of the LLaDA family, and the one value that its models use and `transformer` implements. A file
 # that leaves one out means this value.
 FIXED: Mapping[str, Any] = {
     "activation_type": "silu",
@@ -39,15 +44,12 @@ SPECIAL_IDS: Mapping[str, int] = {
     "mask_token_id": vocabulary.MASK,
 }
 
-TEXT_SIZE = "text_vocab_size"
-"""Our key for the length of the tokenizer, in the files of models with another one than the published."""
-
 REQUIRED = ("d_model", "n_layers", "n_heads", "mlp_hidden_size", "vocab_size")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """Size and constants of the transformer; the defaults are the published model's."""
+class TransformerConfig:
+    """Size and constants of the transformer; the defaults are those of all published models."""
 
     d_model: int = 4096
     n_layers: int = 32
@@ -57,7 +59,7 @@ class ModelConfig:
     max_sequence_length: int = 4096
     rope_theta: float = 500_000.0
     rms_norm_eps: float = 1e-5
-    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    vocabulary: Vocabulary = field(kw_only=True)
 
     def __post_init__(self) -> None:
         """
@@ -82,45 +84,79 @@ class ModelConfig:
         return self.d_model // self.n_heads
 
 
-def read_config(folder: Path) -> ModelConfig:
-    """The config of the checkpoint in a folder.
+class Sizes(TypedDict):
+    """A `TransformerConfig` but for its vocabulary."""
+
+    d_model: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    mlp_hidden_size: int
+    max_sequence_length: int
+    rope_theta: float
+    rms_norm_eps: float
+
+
+def read_json(folder: Path, model: str) -> dict[str, Any]:
+    """The config.json in a folder.
+
+    Args:
+        folder: of a checkpoint.
+        model: whose, in words.
 
     Raises:
-        UsageError: there is none, it is no JSON object, or it describes something other than MM-ACT.
+        UsageError: there is none, or it is no JSON object.
     """
     path = folder / CONFIG_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"{folder} is no MM-ACT checkpoint: it has no {CONFIG_FILE}") from None
+        raise UsageError(f"{folder} is no {model} checkpoint: it has no {CONFIG_FILE}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
     if not isinstance(data, dict):
         raise UsageError(f"{path} is not a JSON object")
-    try:
-        return parse_config(data)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
+    return data
 
 
-def parse_config(data: Mapping[str, Any]) -> ModelConfig:
-    """The config in the words of a published config.json.
+def check_family(data: Mapping[str, Any], model_type: str) -> None:
+    """
+    Args:
+        data: of a config.json.
+        model_type: what it must say that it is.
 
     Raises:
-        UsageError: a size is missing or senseless, or a switch asks for another architecture or vocabulary.
+        UsageError: it is another model, a switch asks for another architecture, or a size is missing.
     """
-    if data.get("model_type") != "mmact":
-        raise UsageError(f'model_type must be "mmact", got {data.get("model_type")!r}')
-    _check_fixed(data, FIXED)
+    if data.get("model_type") != model_type:
+        raise UsageError(f'model_type must be "{model_type}", got {data.get("model_type")!r}')
+    check_fixed(data, FIXED)
     missing = [name for name in REQUIRED if data.get(name) is None]
     if missing:
         raise UsageError(f"{', '.join(missing)} missing")
     if data.get("embedding_size") not in (None, data["vocab_size"]):
         raise UsageError(f"wrong vocabulary: vocab_size {data['vocab_size']}, embedding_size {data['embedding_size']}")
-    words = _vocabulary(data)
-    _check_fixed(data, {name: words.special(token) for name, token in SPECIAL_IDS.items()})
-    defaults = ModelConfig()
-    return ModelConfig(
+
+
+def check_fixed(data: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        UsageError: a file has another value than the supported one; left out means that.
+    """
+    for name, value in supported.items():
+        if data.get(name) not in (None, value):
+            raise UsageError(f"{name} is {data[name]!r}, and only {value!r} is supported")
+
+
+def special_ids(words: Vocabulary) -> dict[str, int]:
+    """What a config.json of this vocabulary says of its special ids, if anything."""
+    return {name: words.special(token) for name, token in SPECIAL_IDS.items()}
+
+
+def read_sizes(data: Mapping[str, Any]) -> Sizes:
+    """The sizes in the words of a published config.json, not checked yet: `TransformerConfig` does."""
+    defaults = TransformerConfig
+    return Sizes(
         d_model=data["d_model"],
         n_layers=data["n_layers"],
         n_heads=data["n_heads"],
@@ -129,32 +165,11 @@ def parse_config(data: Mapping[str, Any]) -> ModelConfig:
         max_sequence_length=data.get("max_sequence_length", defaults.max_sequence_length),
         rope_theta=data.get("rope_theta", defaults.rope_theta),
         rms_norm_eps=data.get("rms_norm_eps", defaults.rms_norm_eps),
-        vocabulary=words,
     )
 
 
-def _check_fixed(data: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
-    for name, value in supported.items():
-        if data.get(name) not in (None, value):
-            raise UsageError(f"{name} is {data[name]!r}, and only {value!r} is supported")
-
-
-def _vocabulary(data: Mapping[str, Any]) -> Vocabulary:
-    sizes = {
-        "vocab_size": data["vocab_size"],
-        "codebook_size": data.get("codebook_size", vocabulary.CODEBOOK_SIZE),
-        "action_vocab_size": data.get("action_vocab_size", vocabulary.ACTION_BINS),
-        TEXT_SIZE: data.get(TEXT_SIZE, vocabulary.TEXT_SIZE),
-        "num_vq_tokens": data.get("num_vq_tokens", vocabulary.IMAGE_TOKENS),
-    }
-    for name, value in sizes.items():
-        if type(value) is not int:
-            raise UsageError(f"wrong vocabulary: {name} must be an integer, got {value!r}")
-    return Vocabulary(*sizes.values())
-
-
-def config_json(config: ModelConfig, dtype: str) -> dict[str, Any]:
-    """What a checkpoint's config.json says: sizes, the switches above, and what the LLaDA family's loaders ask for."""
+def sizes_json(config: TransformerConfig) -> dict[str, Any]:
+    """What a config.json says of every model of the family: sizes, the switches above, and what loaders ask for."""
     words = config.vocabulary
     inert = {
         "alibi_bias_max": 8.0,
@@ -187,13 +202,13 @@ def config_json(config: ModelConfig, dtype: str) -> dict[str, Any]:
         "embedding_size": words.size,
         "new_vocab_size": words.size,
         "llm_vocab_size": vocabulary.LLM_VOCAB_SIZE - vocabulary.TEXT_SIZE + words.text,
-        "codebook_size": words.codebook,
-        "action_vocab_size": words.bins,
-        "num_vq_tokens": words.image_tokens,
         "pad_token_id": words.special(vocabulary.EOS),
-        **{name: words.special(token) for name, token in SPECIAL_IDS.items()},
+        **special_ids(words),
     }
-    if words.text != vocabulary.TEXT_SIZE:
-        sizes[TEXT_SIZE] = words.text
-    identity = {"model_type": "mmact", "architectures": ["MMACTModelLM"], "torch_dtype": dtype}
-    return dict(sorted({**identity, **inert, **FIXED, **sizes}.items()))
+    return {**inert, **FIXED, **sizes}
+
+
+def has_random_weights(folder: Path) -> bool:
+    """Whether the checkpoint in a folder says of itself that its weights are random."""
+    path = folder / CONFIG_FILE
+    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get(RANDOM_WEIGHTS))

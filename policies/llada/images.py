@@ -24,7 +24,7 @@ def to_pixels(image: NDArray[np.uint8], side: int = SIDE) -> Tensor:
     """
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise UsageError(f"MM-ACT takes images of (height, width, 3) uint8, got {array.shape} {array.dtype}")
+        raise UsageError(f"the model takes images of (height, width, 3) uint8, got {array.shape} {array.dtype}")
     pixels = torch.from_numpy(np.array(array, order="C")).permute(2, 0, 1).float()
     if pixels.max() > 1.0:
         pixels = pixels / 255.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, PUBLISHED, Vocabulary
+from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, Vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,7 +18,7 @@ TOKENIZER_FILE = "tokenizer.json"
 class TextTokenizer:
     """Text to ids and back."""
 
-    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary = PUBLISHED) -> None:
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -36,8 +36,13 @@ class TextTokenizer:
         return str(self._tokenizer.decode([i for i in ids[:end] if i < self._size], skip_special_tokens=True))
 
 
-def read_tokenizer(folder: Path, vocabulary: Vocabulary = PUBLISHED) -> TextTokenizer:
-    """The tokenizer in a checkpoint's folder.
+def read_tokenizer(folder: Path, vocabulary: Vocabulary, model: str) -> TextTokenizer:
+    """The tokenizer in a folder.
+
+    Args:
+        folder: of a checkpoint, or another one.
+        vocabulary: of the model.
+        model: its name, in words.
 
     Raises:
         UsageError: there is none, it cannot be read, or its length is not the one that the model was made for.
@@ -46,7 +51,7 @@ def read_tokenizer(folder: Path, vocabulary: Vocabulary = PUBLISHED) -> TextToke
 
     path = folder / TOKENIZER_FILE
     if not path.is_file():
-        raise UsageError(f"{folder} is no MM-ACT checkpoint: it has no {TOKENIZER_FILE}")
+        raise UsageError(f"{folder} is no {model} checkpoint: it has no {TOKENIZER_FILE}")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the package raises nothing narrower
@@ -54,7 +59,7 @@ def read_tokenizer(folder: Path, vocabulary: Vocabulary = PUBLISHED) -> TextToke
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     if size != vocabulary.text:
         # Image codes begin at the tokenizer's length, so another length would shift every one of them.
-        raise UsageError(f"wrong vocabulary: {path} has {size} tokens, and MM-ACT's has {vocabulary.text}")
+        raise UsageError(f"wrong vocabulary: {path} has {size} tokens, and {model}'s has {vocabulary.text}")
     absent = [i for i in map(vocabulary.special, (BOS, EOS, MASK)) if tokenizer.id_to_token(i) is None]
     if absent:
         raise UsageError(f"wrong vocabulary: {path} has no token with the id {', '.join(map(str, absent))}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmact_eval.policies.llada.config import ModelConfig
+from mmact_eval.policies.llada.config import TransformerConfig
 
 
 class RMSNorm(nn.Module):
@@ -26,7 +26,7 @@ class RMSNorm(nn.Module):
         return self.weight * wide.to(x.dtype)
 
 
-def rotary_angles(length: int, config: ModelConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+def rotary_angles(length: int, config: TransformerConfig, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and sines of the rotary position embedding, two float32 tensors (length, head_dim).
 
     A head's dimensions i and i + head_dim / 2 turn together, by position · theta^(-2i / head_dim).
@@ -59,7 +59,7 @@ def mix(query: Tensor, key: Tensor, value: Tensor, attention: Tensor | None) -> 
 class Block(nn.Module):
     """Attention and gated MLP, each behind a norm and added to the stream."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, kv_width = config.d_model, config.n_kv_heads * config.head_dim
@@ -96,7 +96,7 @@ class Block(nn.Module):
 class MaskedTokenPredictor(nn.Module):
     """Logits for every token of a sequence from the whole sequence; there is no causal mask and no time input."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         parts = {

@@ -1,7 +1,8 @@
-"""The published vocabulary: which ids are text, special tokens, image codes and bins of numbers.
+"""The vocabulary: which ids are text, special tokens, image codes and bins of numbers.
 
 Ids 126084 and up are places that LLaDA's tokenizer keeps in reserve. Its own names for them say nothing about their use
-here, so they are known by number only.
+here, so they are known by number only. Here are those that all models of the family use alike; some ids mean one thing
+in one model and another in the next, and each model has its own list of these.
 """
 
 from __future__ import annotations
@@ -15,27 +16,15 @@ from mmact_eval.errors import UsageError
 BOS = 126080
 EOS = 126081
 MASK = 126336
-PAD = 126093  # MM-ACT pads prompts with iPAD, not with the tokenizer's pad token (which is EOS)
+PAD = 126093  # prompts are padded with iPAD, not with the tokenizer's pad token (which is EOS)
 
-# What is asked for: the first token of a prompt.
-TASK_IMAGE = 126088  # t2i
-TASK_TEXT = 126089  # mmu
-TASK_ACTION = 126097  # mm2a
-
-# Brackets around a block.
 IMAGE_START, IMAGE_END = 126084, 126085
-ACTION_START, ACTION_END = 126098, 126099
-STATE_START, STATE_END = 126102, 126103
-
-# The number of action dimensions.
-DIM_7, DIM_14 = 126100, 126101
+"""Brackets around a picture."""
 
 TEXT_SIZE = 126349  # len(tokenizer)
-LLM_VOCAB_SIZE = 126464  # rows of the language model MM-ACT grew out of; more than its tokenizer uses
+LLM_VOCAB_SIZE = 126464  # rows of LLaDA, the language model all grew out of; more than its tokenizer uses
 CODEBOOK_SIZE = 8192
 IMAGE_TOKENS = 256  # a 16 × 16 grid, row by row
-VOCAB_SIZE = 136704
-ACTION_BINS = 2048
 
 
 FIRST_SPECIAL = BOS
@@ -45,7 +34,7 @@ tokenizer has the same ones, as many places earlier as it is shorter."""
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Where the parts of the vocabulary begin; the defaults are the published one's.
+    """Where the parts of the vocabulary begin; the defaults are what all published models have.
 
     Attributes:
         size: ids in all.
@@ -53,16 +42,19 @@ class Vocabulary:
         bins: bins of an action or state number; bin b has the id `action_offset` + b.
         text: length of the text tokenizer, special tokens included.
         image_tokens: codes of a picture, a square number.
+        first_bin: id of bin 0; None if the bins are the last ids.
     """
 
-    size: int = VOCAB_SIZE
-    codebook: int = CODEBOOK_SIZE
-    bins: int = ACTION_BINS
+    size: int
+    codebook: int
+    bins: int
     text: int = TEXT_SIZE
     image_tokens: int = IMAGE_TOKENS
+    first_bin: int | None = None
 
     def __post_init__(self) -> None:
-        if self.bins < 2 or self.codebook < 1 or self.action_offset < self.image_offset + self.codebook:
+        first, last = self.action_offset, self.action_offset + self.bins
+        if self.bins < 2 or self.codebook < 1 or first < self.image_offset + self.codebook or last > self.size:
             raise UsageError(
                 f"wrong vocabulary: {self.size} ids do not hold {self.text} text tokens, {self.codebook} image codes "
                 f"and {self.bins} action bins"
@@ -82,12 +74,9 @@ class Vocabulary:
 
     @property
     def action_offset(self) -> int:
-        """Id of bin 0: the bins are the last ids."""
-        return self.size - self.bins
+        """Id of bin 0."""
+        return self.size - self.bins if self.first_bin is None else self.first_bin
 
     def special(self, published: int) -> int:
         """The id of a special token, given by its published one."""
         return published - TEXT_SIZE + self.text
-
-
-PUBLISHED = Vocabulary()

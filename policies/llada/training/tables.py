@@ -1,7 +1,7 @@
 """Embeddings that share what they learn: neighbouring numbers, and image codes with the same bits.
 
-The published model has a free row for each of its 2048 bins and 8192 codes, and enough data to learn them one by one.
-A small training has not. Here a bin's row is a smooth function of the number it stands for, and a code's row a sum over
+A published model has a free row for each of its bins and its 8192 codes, and enough data to learn them one by one. A
+small training has not. Here a bin's row is a smooth function of the number it stands for, and a code's row a sum over
 its bits, each plus a free part that starts at 0. What is written to a checkpoint is the table, as published.
 """
 
@@ -42,9 +42,10 @@ class SharedRows(nn.Module):
         """
         words = self._vocabulary
         first, behind = words.image_offset, words.image_offset + words.codebook
+        last = words.action_offset + words.bins
         rows = [
             free[:first], free[first:behind] + self._bits @ codes, free[behind : words.action_offset],
-            free[words.action_offset :] + self._waves @ numbers,
+            free[words.action_offset : last] + self._waves @ numbers, free[last:],
         ]  # fmt: skip
         return torch.cat(rows)
 
@@ -53,7 +54,7 @@ class SharedRows(nn.Module):
         words = self._vocabulary
         free = table.clone()
         free[words.image_offset : words.image_offset + words.codebook] = 0.0
-        free[words.action_offset :] = 0.0
+        free[words.action_offset : words.action_offset + words.bins] = 0.0
         scale = float(table.std())
         width = table.shape[1]
         codes = torch.randn(self._bits.shape[1], width) * scale

@@ -14,7 +14,8 @@ TINY = "mmact-tiny-random"
 # The modules that decide what is written: after a change in one of them, a checkpoint from before is not used again.
 _WRITERS = {
     "llada": ("config", "conv_layers", "quantizer", "transformer", "vocabulary"),
-    "llada/random_weights": ("new_tokenizer",),
+    "llada/random_weights": ("new_tokenizer", "weights"),
+    "mmact": ("config", "vocabulary"),
     "mmact/random_weights": ("new_checkpoint",),
 }
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mmact_eval.policies.llada.decoding import UNKNOWN, Generators, fill_codes, fill_text
+from mmact_eval.policies.llada.decoding import UNKNOWN, Generators, fill_codes
 from mmact_eval.policies.llada.schedule import compounding, fading, uncovered_at
+from mmact_eval.policies.llada.text_decoding import fill_text
 from mmact_eval.policies.llada.vocabulary import MASK
 
 CPU = torch.device("cpu")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from mmact_eval.policies.llada.config import ModelConfig
+from mmact_eval.policies.llada.config import TransformerConfig
 from mmact_eval.policies.llada.quantizer import Quantizer
 from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.vocabulary import Vocabulary
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -35,7 +36,7 @@ def test_the_transformer_has_the_291_published_tensors() -> None:
     for block in range(32):
         expected |= {f"model.transformer.blocks.{block}.{name}.weight": size for name, size in of_a_block.items()}
     with torch.device("meta"):
-        found = MaskedTokenPredictor(ModelConfig())
+        found = MaskedTokenPredictor(TransformerConfig(vocabulary=Vocabulary(136704, 8192, 2048)))
     assert shapes(found) == expected
     assert len(expected) == 291
     assert sum(parameter.numel() for parameter in found.parameters()) == 8_099_467_264

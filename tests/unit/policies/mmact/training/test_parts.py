@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mmact_eval.errors import RunAborted, UsageError
 from mmact_eval.policies.llada.checkpoint import load_weights
-from mmact_eval.policies.llada.config import ModelConfig
 from mmact_eval.policies.llada.quantizer import Quantizer, QuantizerConfig, read_quantizer_config
 from mmact_eval.policies.llada.training import codes
 from mmact_eval.policies.llada.training.optimizing import Stepper, rate_at
@@ -21,6 +20,7 @@ from mmact_eval.policies.llada.training.tables import plain_state, waves
 from mmact_eval.policies.llada.training.tokens import load_codes
 from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.llada.vocabulary import Vocabulary
+from mmact_eval.policies.mmact.config import ModelConfig
 from mmact_eval.policies.mmact.training import targets
 from mmact_eval.policies.mmact.training.loop import new_predictor
 
