@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,12 +22,13 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 
 
-def find(location: str | Path) -> Path:
+def find(location: str | Path, wanted: Sequence[str] = WANTED_FILES) -> Path:
     """The folder of a checkpoint, downloaded first if need be.
 
     Args:
         location: a folder, or ``owner/name[/sub/folder][@revision]`` on the hub. With ``HF_HUB_OFFLINE=1``, only what
             was downloaded before is used.
+        wanted: patterns of the files to be downloaded.
 
     Raises:
         UsageError: there is no such folder and it cannot be had from the hub.
@@ -40,14 +41,14 @@ def find(location: str | Path) -> Path:
         raise UsageError(
             f"no checkpoint at {location}: neither a folder nor owner/name[/sub/folder][@revision] on the hub"
         )
-    return _download(str(location), match["repo"], match["folder"] or "", match["revision"])
+    return _download(str(location), match["repo"], match["folder"] or "", match["revision"], wanted)
 
 
-def _download(location: str, repo: str, folder: str, revision: str | None) -> Path:
+def _download(location: str, repo: str, folder: str, revision: str | None, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     prefix = f"{folder}/" if folder else ""
-    wanted = [prefix + name for name in WANTED_FILES]
+    wanted = [prefix + name for name in files]
     try:
         # In these patterns, * goes across folders, and a repository may hold several checkpoints of 16 GB.
         root = snapshot_download(repo, revision=revision, allow_patterns=wanted, ignore_patterns=[f"{prefix}*/*"])
