@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmact_eval.policies.llada import vocabulary
+from mmact_eval.policies.llada.images import to_pixels
+from mmact_eval.policies.llada.quantizer import Quantizer
+from mmact_eval.policies.llada.random_weights import weights
 from mmact_eval.policies.mmact import load
 from mmact_eval.policies.mmact.bins import to_bins
 from mmact_eval.policies.mmact.model import MMACT, Example
-from mmact_eval.policies.mmact.network import vocabulary
-from mmact_eval.policies.mmact.network.images import to_pixels
-from mmact_eval.policies.mmact.network.quantizer import Quantizer
 from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import CHUNK, EMBODIMENTS, Embodiment
 from mmact_eval.policies.mmact.random_weights import new_checkpoint
@@ -328,7 +329,7 @@ def main() -> None:
         folder = Path(temporary)
         channels = new_checkpoint.SIZES[options.quantizer][1]
         new_checkpoint.write_model(folder / "model", new_checkpoint.SIZES[options.size][0])
-        new_checkpoint.write_quantizer(folder / "quantizer", channels)
+        weights.write_quantizer(folder / "quantizer", channels)
         ours = load(folder / "model", folder / "quantizer", "cpu", "float32")
         soft = load(folder / "model", folder / "quantizer", "cpu", "float32", pad_mask="additive")
         theirs = Theirs(options.checkout, folder, channels.channels)

@@ -20,13 +20,14 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from mmact_eval.policies.mmact.network.checkpoint import DTYPES, pick_device, pick_dtype
-from mmact_eval.policies.mmact.network.tokenizer import TextTokenizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.checkpoint import DTYPES, pick_device, pick_dtype
+from mmact_eval.policies.llada.random_weights.new_tokenizer import tokenizer_json
+from mmact_eval.policies.llada.tokenizer import TextTokenizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import Prompt, PromptBuilder
 from mmact_eval.policies.mmact.random_weights.new_checkpoint import SIZES
-from mmact_eval.policies.mmact.random_weights.new_tokenizer import tokenizer_json
+from mmact_eval.policies.mmact.vocabulary import PUBLISHED
 
 INSTRUCTIONS = (
     "pick up the black bowl between the plate and the ramekin and place it on the plate",
@@ -107,7 +108,7 @@ def main() -> None:
     torch.set_default_dtype(pick_dtype(options.dtype, device))
     with torch.device(device), torch.inference_mode():
         predictor = MaskedTokenPredictor(SIZES[options.size][0]).eval()
-    tokenizer = TextTokenizer(Tokenizer.from_str(json.dumps(tokenizer_json())))
+    tokenizer = TextTokenizer(Tokenizer.from_str(json.dumps(tokenizer_json())), PUBLISHED)
     asked = prompts(PromptBuilder(tokenizer.encode, predictor.config.vocabulary), options.queries)
     lengths = [int(prompt.mask.sum()) for prompt in asked]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} thread(s)"

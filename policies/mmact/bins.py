@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.vocabulary import ACTION_BINS
+from mmact_eval.policies.mmact.vocabulary import ACTION_BINS
 
 
 def to_bins(values: ArrayLike, bins: int = ACTION_BINS) -> NDArray[np.int64]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada import checkpoint
+from mmact_eval.policies.llada.config import has_random_weights
+from mmact_eval.policies.llada.quantizer import Quantizer, read_quantizer_config
+from mmact_eval.policies.llada.tokenizer import read_tokenizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
+from mmact_eval.policies.mmact.config import read_config
 from mmact_eval.policies.mmact.model import MMACT
-from mmact_eval.policies.mmact.network import checkpoint
-from mmact_eval.policies.mmact.network.config import CONFIG_FILE, read_config
-from mmact_eval.policies.mmact.network.quantizer import Quantizer, read_quantizer_config
-from mmact_eval.policies.mmact.network.tokenizer import read_tokenizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.packing import PAD_MASKS
 
 
@@ -26,17 +26,11 @@ def load_model(
     place = checkpoint.pick_device(device)
     folder, quantizer_folder = checkpoint.find(location), checkpoint.find(quantizer)
     config, quantizer_config = read_config(folder), read_quantizer_config(quantizer_folder)
-    tokenizer = read_tokenizer(folder, config.vocabulary)
+    tokenizer = read_tokenizer(folder, config.vocabulary, "MM-ACT")
     with torch.device("meta"):
         predictor, autoencoder = MaskedTokenPredictor(config), Quantizer(quantizer_config)
     checkpoint.load_weights(autoencoder, quantizer_folder, place, torch.float32)
     checkpoint.load_weights(predictor, folder, place, checkpoint.pick_dtype(dtype, place))
     model = MMACT(predictor, autoencoder, tokenizer, "additive" if pad_mask == "additive" else "bool")
-    model.not_real = "random weights" if _is_random(folder) or _is_random(quantizer_folder) else ""
+    model.not_real = "random weights" if has_random_weights(folder) or has_random_weights(quantizer_folder) else ""
     return model
-
-
-def _is_random(folder: Path) -> bool:
-    """Whether a checkpoint says of itself that its weights are random (see `new_checkpoint`)."""
-    path = folder / CONFIG_FILE
-    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("random_weights"))

@@ -11,17 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada import images
+from mmact_eval.policies.llada.config import TransformerConfig
+from mmact_eval.policies.llada.decoding import Generators, fill_codes
+from mmact_eval.policies.llada.logits import Batch, code_logits, guided, text_logits, unknown_block
+from mmact_eval.policies.llada.quantizer import Quantizer
+from mmact_eval.policies.llada.schedule import compounding, fading
+from mmact_eval.policies.llada.text_decoding import fill_text
+from mmact_eval.policies.llada.tokenizer import TextTokenizer
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.vocabulary import MASK
 from mmact_eval.policies.mmact.bins import from_bins
-from mmact_eval.policies.mmact.logits import code_logits, guided, text_logits, unknown_block
-from mmact_eval.policies.mmact.network import images
-from mmact_eval.policies.mmact.network.config import ModelConfig
-from mmact_eval.policies.mmact.network.decoding import Generators, fill_codes, fill_text
-from mmact_eval.policies.mmact.network.quantizer import Quantizer
-from mmact_eval.policies.mmact.network.schedule import compounding, fading
-from mmact_eval.policies.mmact.network.tokenizer import TextTokenizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.network.vocabulary import MASK
-from mmact_eval.policies.mmact.packing import Batch, PadMask, pack
+from mmact_eval.policies.mmact.packing import PadMask, pack
 from mmact_eval.policies.mmact.prompts import CHUNK, Prompt, PromptBuilder
 
 TEXT_TOKENS = 256  # length of a generated text
@@ -69,7 +70,7 @@ class MMACT:
         self._prompts = PromptBuilder(tokenizer.encode, predictor.config.vocabulary)
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> TransformerConfig:
         return self.predictor.config
 
     @property

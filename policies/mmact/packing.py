@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from mmact_eval.policies.mmact.network.vocabulary import MASK, PAD
+from mmact_eval.policies.llada.logits import Batch
+from mmact_eval.policies.llada.vocabulary import MASK, PAD
 from mmact_eval.policies.mmact.prompts import Prompt
 
 PadMask = Literal["bool", "additive"]
 PAD_MASKS: tuple[PadMask, ...] = ("bool", "additive")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Prompts as tensors.
-
-    Attributes:
-        ids: (B, L) int64.
-        attention: as `MaskedTokenPredictor.forward` takes it.
-        block: (B, N) int64, where the block to be filled in is.
-        mask_id: the id of the mask.
-    """
-
-    ids: Tensor
-    attention: Tensor | None
-    block: Tensor
-    mask_id: int = MASK
-
-    def with_block(self, tokens: Tensor) -> Tensor:
-        """The ids with other tokens, (B, N), in the block."""
-        return self.ids.scatter(1, self.block, tokens)
 
 
 def pack(prompts: Sequence[Prompt], device: torch.device, pad_mask: PadMask = "bool") -> Batch:

@@ -98,8 +98,8 @@ def make_policy(
     adapter = adapter_for(env_spec, options.state_mode)
     weights, images = _texts(checkpoint=checkpoint, quantizer=quantizer, device=device, dtype=dtype)[:2]
     require_packages()
+    from mmact_eval.policies.llada import checkpoint as checkpoints
     from mmact_eval.policies.mmact.acting import MmactPolicy
-    from mmact_eval.policies.mmact.network import checkpoint as checkpoints
 
     own_images: Path | None  # an image tokenizer beside the model
     if not weights:

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada import vocabulary as ids
+from mmact_eval.policies.llada.vocabulary import Vocabulary
+from mmact_eval.policies.mmact import vocabulary as own
 from mmact_eval.policies.mmact.bins import to_bins
-from mmact_eval.policies.mmact.network import vocabulary as ids
-from mmact_eval.policies.mmact.network.vocabulary import PUBLISHED, Vocabulary
+from mmact_eval.policies.mmact.vocabulary import PUBLISHED
 
 CHUNK = 8  # actions in a block
 
@@ -59,9 +61,9 @@ class Embodiment:
         return self.total - self.action_tokens - 2 - self.trailing_pads
 
 
-ONE_ARM = Embodiment("one arm", (HEAD_VIEW, WRIST_VIEW), 8, 7, ids.DIM_7, 1024, trailing_pads=CHUNK * 7)
+ONE_ARM = Embodiment("one arm", (HEAD_VIEW, WRIST_VIEW), 8, 7, own.DIM_7, 1024, trailing_pads=CHUNK * 7)
 TWO_ARMS = Embodiment(
-    "two arms", (HEAD_VIEW, LEFT_WRIST_VIEW, RIGHT_WRIST_VIEW), 16, 16, ids.DIM_14, 1120, trailing_pads=0
+    "two arms", (HEAD_VIEW, LEFT_WRIST_VIEW, RIGHT_WRIST_VIEW), 16, 16, own.DIM_14, 1120, trailing_pads=0
 )
 EMBODIMENTS = (ONE_ARM, TWO_ARMS)
 
@@ -153,7 +155,7 @@ class PromptBuilder:
         """
         embodiment = embodiment_for(state, len(codes))
         special = self._vocabulary.special
-        context = [*self._context(ids.TASK_ACTION, embodiment, codes, instruction, state), special(ids.EOS)]
+        context = [*self._context(own.TASK_ACTION, embodiment, codes, instruction, state), special(ids.EOS)]
         block = embodiment.action_tokens
         left = embodiment.action_slot - len(context)
         if left < 0:
@@ -165,9 +167,9 @@ class PromptBuilder:
         tokens = [
             *[special(ids.PAD)] * left,
             *context,
-            special(ids.ACTION_START),
+            special(own.ACTION_START),
             *[special(ids.MASK)] * block,
-            special(ids.ACTION_END),
+            special(own.ACTION_END),
             *[special(ids.PAD)] * embodiment.trailing_pads,
         ]
         mask = np.ones(len(tokens), dtype=bool)
@@ -183,12 +185,12 @@ class PromptBuilder:
         the phrase about it is left out too.
         """
         embodiment = embodiment_for(state, len(codes))
-        context = self._context(ids.TASK_IMAGE, embodiment, codes, instruction, state)
+        context = self._context(own.TASK_IMAGE, embodiment, codes, instruction, state)
         return self._image([*context, self._vocabulary.special(ids.EOS)], embodiment)
 
     def empty_image(self, codes: Sequence[ArrayLike], state: ArrayLike | None = None) -> Prompt:
         """The sequence that asks for any picture: what image generation is guided away from."""
-        context = [self._vocabulary.special(token) for token in (ids.TASK_IMAGE, ids.BOS, ids.EOS)]
+        context = [self._vocabulary.special(token) for token in (own.TASK_IMAGE, ids.BOS, ids.EOS)]
         return self._image(context, embodiment_for(state, len(codes)))
 
     def text(
@@ -199,7 +201,7 @@ class PromptBuilder:
         Arguments and errors as for `action`, but for the length; without a state, the phrase about it is left out too.
         """
         embodiment = embodiment_for(state, len(codes))
-        context = self._context(ids.TASK_TEXT, embodiment, codes, instruction, state)
+        context = self._context(own.TASK_TEXT, embodiment, codes, instruction, state)
         tokens = np.array([*context, *[self._vocabulary.special(ids.MASK)] * block])
         return Prompt(tokens, np.ones(len(tokens), dtype=bool), len(context) - 1, block, self._vocabulary)
 
@@ -211,7 +213,7 @@ class PromptBuilder:
         context = [special(task), *([] if text[:1] == [bos] else [bos]), *text]
         if state is not None:
             bins = to_bins(state, self._vocabulary.bins) + self._vocabulary.action_offset
-            context += [*self._phrases[STATE], special(ids.STATE_START), *bins.tolist(), special(ids.STATE_END)]
+            context += [*self._phrases[STATE], special(own.STATE_START), *bins.tolist(), special(own.STATE_END)]
         for phrase, view in zip(embodiment.views, codes, strict=True):
             image = self._image_ids(view)
             context += [*self._phrases[phrase], special(ids.IMAGE_START), *image, special(ids.IMAGE_END)]

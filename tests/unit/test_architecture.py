@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("envs", "policies", "reports", "suites")
-SHARED_ROOMS: dict[str, set[str]] = {"policies": set(), "envs": set()}
+SHARED_ROOMS: dict[str, set[str]] = {"policies": {"llada"}, "envs": set()}
 """Folders of a family that several of its plug-ins may use, and that use none of them: a family of models, say."""
 
 SIMULATORS_AND_MODELS = {"torch", "mujoco", "robosuite", "libero", "sapien"}

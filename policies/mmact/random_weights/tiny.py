@@ -13,8 +13,10 @@ TINY = "mmact-tiny-random"
 
 # The modules that decide what is written: after a change in one of them, a checkpoint from before is not used again.
 _WRITERS = {
-    "network": ("config", "conv_layers", "quantizer", "transformer", "vocabulary"),
-    "random_weights": ("new_checkpoint", "new_tokenizer"),
+    "llada": ("config", "conv_layers", "quantizer", "transformer", "vocabulary"),
+    "llada/random_weights": ("new_tokenizer", "weights"),
+    "mmact": ("config", "vocabulary"),
+    "mmact/random_weights": ("new_checkpoint",),
 }
 
 
@@ -45,7 +47,7 @@ def tiny_checkpoint() -> Path:
 
 
 def _version() -> str:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     files = [root / folder / f"{name}.py" for folder, names in _WRITERS.items() for name in names]
     sources = b"".join(file.read_bytes() for file in files)
     return hashlib.blake2b(sources, digest_size=4).hexdigest()

@@ -4,10 +4,9 @@ settings.py   what a configuration file says
 recordings.py the data sets, as arrays
 frames.py     pictures in the size of the image tokenizer, cached
 words.py      a byte-pair tokenizer
-codes.py      the image tokenizer; aiding.py, what helps it to keep what matters
-tokens.py     every frame as tokens, cached
 targets.py    one context, three targets, masks
-tables.py     embeddings that numbers and codes share
-loop.py       steps, losses, progress; state.py, what a resumed training needs
+loop.py       steps, losses, progress
 export.py     checkpoints in the published layout; rollouts.py, success in the simulator
+
+What does not know what is asked of the model is in `policies/llada/training`.
 """

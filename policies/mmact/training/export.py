@@ -10,14 +10,15 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from mmact_eval.policies.mmact.network.checkpoint import DTYPES
-from mmact_eval.policies.mmact.network.config import CONFIG_FILE, config_json
-from mmact_eval.policies.mmact.network.quantizer import Quantizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.checkpoint import DTYPES
+from mmact_eval.policies.llada.config import CONFIG_FILE
+from mmact_eval.policies.llada.quantizer import Quantizer
+from mmact_eval.policies.llada.training.codes import write_quantizer
+from mmact_eval.policies.llada.training.tables import plain_state
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
+from mmact_eval.policies.mmact.config import config_json
 from mmact_eval.policies.mmact.own.own_defaults import OWN, OwnDefaults
-from mmact_eval.policies.mmact.training.data.codes import write_quantizer
 from mmact_eval.policies.mmact.training.settings import Training
-from mmact_eval.policies.mmact.training.tables import plain_state
 
 
 def export(

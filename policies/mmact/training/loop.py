@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.training import state as states
+from mmact_eval.policies.llada.training import state as states
+from mmact_eval.policies.llada.training.optimizing import Stepper
+from mmact_eval.policies.llada.training.tables import share
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.training.losses import Answered, answer
-from mmact_eval.policies.mmact.training.optimizing import Stepper
 from mmact_eval.policies.mmact.training.settings import Stage, Target, Training
-from mmact_eval.policies.mmact.training.tables import share
 from mmact_eval.policies.mmact.training.targets import Examples
 
 _HELD_OUT = 64

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.bins import from_bins
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.training.targets import Question
 
 

@@ -24,16 +24,18 @@ import torch
 
 from mmact_eval.errors import UsageError
 from mmact_eval.machine.user_folders import expanded
-from mmact_eval.policies.mmact.network import checkpoint as checkpoints
-from mmact_eval.policies.mmact.network.config import CONFIG_FILE, ModelConfig
-from mmact_eval.policies.mmact.network.quantizer import Quantizer, read_quantizer_config
-from mmact_eval.policies.mmact.network.tokenizer import TOKENIZER_FILE, read_tokenizer
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
-from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
+from mmact_eval.policies.llada import checkpoint as checkpoints
+from mmact_eval.policies.llada.config import CONFIG_FILE
+from mmact_eval.policies.llada.quantizer import Quantizer, read_quantizer_config
+from mmact_eval.policies.llada.tokenizer import TOKENIZER_FILE, read_tokenizer
+from mmact_eval.policies.llada.training import codes, tokens
+from mmact_eval.policies.llada.training import state as states
+from mmact_eval.policies.llada.training.moments import Indices, Moments
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
+from mmact_eval.policies.llada.vocabulary import Vocabulary
+from mmact_eval.policies.mmact.config import ModelConfig
 from mmact_eval.policies.mmact.training import loop, rollouts
-from mmact_eval.policies.mmact.training import state as states
-from mmact_eval.policies.mmact.training.data import codes, frames, recordings, tokens, words
-from mmact_eval.policies.mmact.training.data.frames import Moments
+from mmact_eval.policies.mmact.training.data import frames, recordings, words
 from mmact_eval.policies.mmact.training.export import export
 from mmact_eval.policies.mmact.training.settings import Rollouts, Training
 from mmact_eval.policies.mmact.training.targets import Examples
@@ -110,7 +112,7 @@ def train(
         words.train_tokenizer([str(text) for text in spoken], settings.text_tokens, out / "tokenizer")
     length = words.tokenizer_length(out / "tokenizer")
     vocabulary = _vocabulary(settings, quantizer, length)
-    tokenizer = read_tokenizer(out / "tokenizer", vocabulary)
+    tokenizer = read_tokenizer(out / "tokenizer", vocabulary, "MM-ACT")
     predictor = loop.new_predictor(model_config(settings, vocabulary), settings.seed)
     first = f" {_begin_with(expanded(settings.first_weights), predictor)}" if settings.first_weights else ""
     numbers = sum(parameter.numel() for parameter in predictor.parameters())
@@ -198,7 +200,7 @@ def _vocabulary(settings: Training, quantizer: Quantizer, text: int) -> Vocabula
 
 
 def _quantizer(
-    settings: Training, moments: Moments, chosen: frames.Indices, held_out: frames.Indices, data: str, folder: Path,
+    settings: Training, moments: Moments, chosen: Indices, held_out: Indices, data: str, folder: Path,
     device: torch.device, say: Say,
 ) -> Quantizer:  # fmt: skip
     """The image tokenizer, trained if the folder does not hold it yet."""

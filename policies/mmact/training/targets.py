@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada.logits import Batch
+from mmact_eval.policies.llada.training.moments import Moments
+from mmact_eval.policies.llada.vocabulary import EOS, Vocabulary
 from mmact_eval.policies.mmact.bins import to_bins
-from mmact_eval.policies.mmact.network.vocabulary import EOS, Vocabulary
-from mmact_eval.policies.mmact.packing import Batch, pack
+from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import Prompt, PromptBuilder
-from mmact_eval.policies.mmact.training.data.frames import Moments
 from mmact_eval.policies.mmact.training.settings import Target
 
 

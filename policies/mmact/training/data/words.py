@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmact_eval.policies.llada.random_weights.new_tokenizer import special_tokens, tokenizer_config
+from mmact_eval.policies.llada.tokenizer import TOKENIZER_FILE
+from mmact_eval.policies.llada.vocabulary import FIRST_SPECIAL, TEXT_SIZE
 from mmact_eval.policies.mmact import prompts
-from mmact_eval.policies.mmact.network.tokenizer import TOKENIZER_FILE
-from mmact_eval.policies.mmact.network.vocabulary import FIRST_SPECIAL, TEXT_SIZE
-from mmact_eval.policies.mmact.random_weights.new_tokenizer import special_tokens, tokenizer_config
 
 SPECIALS = TEXT_SIZE - FIRST_SPECIAL
 

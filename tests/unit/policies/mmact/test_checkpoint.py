@@ -17,10 +17,10 @@ from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact import load
+from mmact_eval.policies.mmact.config import ModelConfig, config_json, parse_config
 from mmact_eval.policies.mmact.model import MMACT
-from mmact_eval.policies.mmact.network.config import ModelConfig, config_json, parse_config
-from mmact_eval.policies.mmact.network.transformer import MaskedTokenPredictor
 from mmact_eval.policies.mmact.random_weights.new_checkpoint import SIZES, write_checkpoint, write_model
 
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load_file, save_file
 
 from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada.logits import unknown_block
 from mmact_eval.policies.mmact import load
-from mmact_eval.policies.mmact.logits import unknown_block
 from mmact_eval.policies.mmact.model import MMACT, Example
 from mmact_eval.policies.mmact.packing import pack
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.vocabulary import Vocabulary
 from mmact_eval.policies.mmact.prompts import ONE_ARM, TWO_ARMS, Embodiment, PromptBuilder
+from mmact_eval.policies.mmact.vocabulary import PUBLISHED
 
 MASK, PAD, BOS, EOS = 126336, 126093, 126080, 126081
 SOI, EOI, SOA, EOA, SOSTATE, EOSTATE = 126084, 126085, 126098, 126099, 126102, 126103
@@ -31,7 +31,7 @@ def words() -> Words:
 
 @pytest.fixture
 def builder(words: Words) -> PromptBuilder:
-    return PromptBuilder(words, Vocabulary())
+    return PromptBuilder(words, PUBLISHED)
 
 
 def views(count: int) -> list[NDArray[np.int64]]:
@@ -118,8 +118,8 @@ def test_the_text_prompt(builder: PromptBuilder, words: Words) -> None:
 
 
 def test_a_bos_of_the_tokenizers_own_is_not_doubled() -> None:
-    plain = PromptBuilder(lambda text: [5], Vocabulary()).text(views(2), "x")
-    own = PromptBuilder(lambda text: [BOS, 5] if text == "x" else [5], Vocabulary()).text(views(2), "x")
+    plain = PromptBuilder(lambda text: [5], PUBLISHED).text(views(2), "x")
+    own = PromptBuilder(lambda text: [BOS, 5] if text == "x" else [5], PUBLISHED).text(views(2), "x")
     assert plain.ids.tolist() == own.ids.tolist()
 
 

@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.mmact.network.tokenizer import TextTokenizer, read_tokenizer
-from mmact_eval.policies.mmact.network.vocabulary import BOS, EOS, MASK, Vocabulary
+from mmact_eval.policies.llada.tokenizer import TextTokenizer, read_tokenizer
+from mmact_eval.policies.llada.training.moments import Moments
+from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, Vocabulary
 from mmact_eval.policies.mmact.prompts import HEAD_VIEW, ONE_ARM
-from mmact_eval.policies.mmact.training.data.frames import Moments, load_moments
+from mmact_eval.policies.mmact.training.data.frames import load_moments
 from mmact_eval.policies.mmact.training.data.recordings import adapter_of
 from mmact_eval.policies.mmact.training.data.words import train_tokenizer
+from mmact_eval.policies.mmact.vocabulary import PUBLISHED
 from mmact_eval.recording.images import write_video
 
 from .conftest import TASKS
@@ -125,7 +127,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> tuple[TextTokenizer, 
     folder = tmp_path_factory.mktemp("tokenizer")
     length = train_tokenizer(TASKS, 300, folder)
     vocabulary = Vocabulary(length + 64 + 32, 64, 32, length, 64)
-    return read_tokenizer(folder, vocabulary), vocabulary
+    return read_tokenizer(folder, vocabulary, "MM-ACT"), vocabulary
 
 
 @given(st.text(max_size=40))
@@ -148,4 +150,4 @@ def test_phrases_are_short_and_special_tokens_in_their_places(tokenizer: tuple[T
 def test_a_tokenizer_of_another_length_is_refused(tmp_path: Path) -> None:
     length = train_tokenizer(TASKS, 300, tmp_path)
     with pytest.raises(UsageError, match=f"has {length} tokens, and MM-ACT's has 126349"):
-        read_tokenizer(tmp_path)
+        read_tokenizer(tmp_path, PUBLISHED, "MM-ACT")

@@ -1,0 +1,129 @@
+"""The size of an MMaDA-VLA, read from the config.json and args.json of a checkpoint, and written to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmact_eval.errors import UsageError
+from mmact_eval.policies.llada import vocabulary as shared
+from mmact_eval.policies.llada.config import (
+    CONFIG_FILE,
+    TransformerConfig,
+    check_family,
+    check_fixed,
+    read_json,
+    read_sizes,
+    sizes_json,
+    special_ids,
+)
+from mmact_eval.policies.llada.vocabulary import Vocabulary
+from mmact_eval.policies.mmada_vla.vocabulary import ACTION_BINS, PUBLISHED, vocabulary
+
+ARGS_FILE = "args.json"
+"""All arguments of the training; few of them matter here."""
+
+DIM = 7
+"""Numbers in an action."""
+
+TEXT_SLOT = 128
+"""Tokens that instruction and state get, if args.json does not say it."""
+
+
+@dataclass(frozen=True)
+class ModelConfig(TransformerConfig):
+    """Size and constants of MMaDA-VLA; the defaults are those of the published model for LIBERO.
+
+    Attributes:
+        vocabulary: of the transformer.
+        chunk: actions in an answer.
+        text_slot: tokens for instruction and state, pads included.
+    """
+
+    vocabulary: Vocabulary = PUBLISHED
+    chunk: int = 5
+    text_slot: int = TEXT_SLOT
+
+    @property
+    def action_tokens(self) -> int:
+        return DIM * self.chunk
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The config of the checkpoint in a folder.
+
+    Raises:
+        UsageError: there is none, a file is no JSON object, or it describes something other than MMaDA-VLA.
+    """
+    data = read_json(folder, "MMaDA-VLA")
+    try:
+        return parse_config(data, _args(folder))
+    except UsageError as error:
+        raise UsageError(f"{folder / CONFIG_FILE}: {error}") from None
+
+
+def _args(folder: Path) -> Mapping[str, Any]:
+    path = folder / ARGS_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} is not a JSON object")
+    return data
+
+
+def parse_config(data: Mapping[str, Any], args: Mapping[str, Any]) -> ModelConfig:
+    """The config in the words of a published config.json and args.json.
+
+    Raises:
+        UsageError: a size is missing or senseless, they contradict each other, or ask for another architecture.
+    """
+    check_family(data, "mmadavla")
+    words = vocabulary(
+        _whole(data, "vocab_size", None),
+        _whole(data, "vision_codebook_size", shared.CODEBOOK_SIZE),
+        _whole(data, "action_codebook_size", ACTION_BINS),
+    )
+    check_fixed(data, {**special_ids(words), "vision_num_vq_tokens": words.image_tokens})
+    tokens = _whole(data, "action_num_vq_tokens", None)
+    chunk = _whole(args, "action_chunk_size", tokens // DIM)
+    if tokens < DIM or tokens != DIM * chunk:
+        raise UsageError(
+            f"action_num_vq_tokens is {tokens}, and a chunk of {chunk} actions (action_chunk_size in {ARGS_FILE}) has "
+            f"{DIM * chunk}"
+        )
+    slot = _whole(args, "max_text_len", TEXT_SLOT)
+    if slot < 2:
+        raise UsageError(f"max_text_len in {ARGS_FILE} must be 2 at least, got {slot}")
+    return ModelConfig(**read_sizes(data), vocabulary=words, chunk=chunk, text_slot=slot)
+
+
+def _whole(data: Mapping[str, Any], name: str, default: int | None) -> int:
+    value = data.get(name, default)
+    if type(value) is not int:
+        raise UsageError(f"{name} must be an integer, got {value!r}")
+    return value
+
+
+def config_json(config: ModelConfig, dtype: str) -> dict[str, Any]:
+    """What a checkpoint's config.json says."""
+    words = config.vocabulary
+    sizes = {
+        "vision_codebook_size": words.codebook,
+        "vision_num_vq_tokens": words.image_tokens,
+        "action_codebook_size": words.bins,
+        "action_num_vq_tokens": config.action_tokens,
+    }
+    identity = {"model_type": "mmadavla", "architectures": ["MMaDAVLAModelLM"], "torch_dtype": dtype}
+    return dict(sorted({**identity, **sizes_json(config), **sizes}.items()))
+
+
+def args_json(config: ModelConfig) -> dict[str, Any]:
+    """What its args.json says, as far as it matters here."""
+    return {"action_chunk_size": config.chunk, "max_text_len": config.text_slot}

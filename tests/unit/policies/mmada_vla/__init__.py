@@ -1,0 +1,1 @@
+"""MMaDA-VLA without published weights: prompts, attention, bins, decoding, on tiny random checkpoints."""

@@ -1,0 +1,56 @@
+"""A tiny checkpoint with random weights, written and loaded once; without PyTorch, nothing here is collected."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mmact_eval.policies.mmada_vla.model import MMaDAVLA
+
+if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors", "tokenizers", "huggingface_hub")):
+    collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py")]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `model` and `quantizer`."""
+    from mmact_eval.policies.mmada_vla.new_checkpoint import write_checkpoint
+
+    folder = tmp_path_factory.mktemp("mmada")
+    write_checkpoint(folder, "tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(checkpoint: Path) -> MMaDAVLA:
+    from mmact_eval.policies.mmada_vla import load
+
+    return load(checkpoint / "model", checkpoint / "quantizer", device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def hybrid(model: MMaDAVLA) -> MMaDAVLA:
+    """The same model with the paper's attention."""
+    from mmact_eval.policies.mmada_vla.model import MMaDAVLA
+
+    return MMaDAVLA(
+        model.predictor, model.config, model.quantizer, model.tokenizer, model.statistics, model.robot, "hybrid"
+    )
+
+
+@pytest.fixture(scope="session")
+def views() -> list[NDArray[np.uint8]]:
+    """A third-person view and a wrist view, as CALVIN has them."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for side in (200, 84)]
+
+
+@pytest.fixture(scope="session")
+def codes() -> NDArray[np.int64]:
+    return np.random.default_rng(1).integers(0, 8192, 256)
