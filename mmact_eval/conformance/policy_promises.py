@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,27 @@ def _forgets_at_reset(test: PolicyUnderTest) -> None:
 
 
 @promise(
+    "a further stage",
+    "asked under another instruction in the middle of an episode, after `reset`, it answers and remembers nothing",
+    mend="`query.new_stage` marks such a query, whose index runs on; drop in `reset` all that is kept per episode",
+)
+def _begins_a_stage(test: PolicyUnderTest) -> None:
+    if test.env_spec.stages == 1:
+        raise Skipped("episodes of this environment have one instruction")
+    before, after = test.questions[0][0], replace(test.questions[0][-1], new_stage=True)
+    test.reset()
+    test.ask([before])
+    test.reset()
+    (output,) = test.ask([after.copied()])
+    checked_actions(output, test.env_spec.action.dim)
+    if test.policy.spec.deterministic:
+        found = {(after.episode, after.index): test.plain(output)}
+        test.reset()
+        alone = {(after.episode, after.index): test.plain(test.ask([after.copied()])[0])}
+        require_none(differences(alone, found), "with and without the stage before")
+
+
+@promise(
     "episodes are apart",
     "what is asked for one episode changes no answer of another, whatever the order",
     mend="keep state per `query.episode`, never in one place for all",
@@ -211,6 +233,7 @@ ANSWERED: tuple[Promise[PolicyUnderTest], ...] = (
     _keeps_its_chunk_length,
     _repeats_itself,
     _forgets_at_reset,
+    _begins_a_stage,
     _keeps_episodes_apart,
     _batches,
     _gives_answers_away,

@@ -133,6 +133,13 @@ class OneBuffer(_Policy):
         return [PolicyOutput(buffer) for buffer in self._buffers[: len(queries)]]
 
 
+class OneStage(_Policy):
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        if any(query.new_stage for query in queries):
+            raise ValueError("a second instruction")
+        return super().act(queries)
+
+
 class CannotClose(_Policy):
     def close(self) -> None:
         raise OSError("the connection is gone")
@@ -162,6 +169,7 @@ BROKEN: Sequence[tuple[Callable[[EnvSpec], Any], str, str]] = (
     (Short, "chunk length", "chunk is 4, and an answer has 2 actions"),
     (OwnGenerator, "same question, same answer", "asked twice: .*actions differ by"),
     (Remembers, "reset forgets", "after a reset in the middle"),
+    (OneStage, "a further stage", "ValueError: a second instruction"),
     (OneMemory, "episodes are apart", "taking turns or one by one"),
     (FirstForAll, "batches", "alone and together: query 0 of toy/conformance/init1"),
     (OneBuffer, "answers stay", "before and after the next call"),
