@@ -12,11 +12,12 @@ import importlib.util
 import inspect
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from mmact_eval import compat
 from mmact_eval.errors import MmactEvalError, UsageError, did_you_mean
@@ -36,7 +37,6 @@ REPORTS = "mmact_eval.reports"
 SERVERS = "mmact_eval.servers"
 SCHEMES = "mmact_eval.policy_schemes"
 """What stands before the colon of ``--policy ws://host:port`` or ``--policy lerobot:path``, and whose it is."""
-
 COMMANDS = "mmact_eval.commands"
 ENGINES = "mmact_eval.engines"
 METRICS = "mmact_eval.metrics"
@@ -51,7 +51,6 @@ _KINDS = {
     ENGINES: "engine",
     METRICS: "metric",
 }
-
 
 _PLUGIN_PARTS = ("name", "extra", "requires", "tasks", "spec", "prepare_process", "make", "versions")
 
@@ -84,8 +83,12 @@ def names(group: str) -> list[str]:
     return sorted(_points(group))
 
 
-@functools.cache  # all installed packages are looked through, and every summary asks for metrics
 def _points(group: str) -> Mapping[str, EntryPoint]:
+    return _points_on(tuple(sys.path), group)
+
+
+@functools.lru_cache(32)  # all installed packages are looked through, and every summary asks
+def _points_on(path: tuple[str, ...], group: str) -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
@@ -203,8 +206,7 @@ def command(name: str) -> Any:
 
 def report(name: str) -> Callable[..., list[Path]]:
     """The report writer of this name: ``write(summary, folder) -> files``."""
-    writer: Callable[..., list[Path]] = _load(REPORTS, name)
-    return writer
+    return cast("Callable[..., list[Path]]", _load(REPORTS, name))
 
 
 def metrics() -> list[Any]:
@@ -220,14 +222,12 @@ def metrics() -> list[Any]:
 
 def server(protocol: str) -> Callable[..., Any]:
     """What makes a server that speaks this protocol: ``make(policy, env_spec, **options)``, an object with `run`."""
-    maker: Callable[..., Any] = _load(SERVERS, protocol)
-    return maker
+    return cast("Callable[..., Any]", _load(SERVERS, protocol))
 
 
 def engine(name: str) -> Callable[..., Any]:
     """What makes an engine of this name: a `mmact_eval.engine.interface.MakeEngine`."""
-    maker: Callable[..., Any] = _load(ENGINES, name)
-    return maker
+    return cast("Callable[..., Any]", _load(ENGINES, name))
 
 
 def scheme(target: str) -> str:

@@ -59,7 +59,7 @@ def check_policy(
         test.asked = made_up(spec, episodes, queries)
     findings += [
         promise.tried_on(test) if stated else Finding(promise.name, "skipped", promise.promised, _NEEDS_SPEC)
-        for promise in policy_promises.ANSWERED
+        for promise in policy_promises.answered(suite.protocol.stages if suite else spec.stages)
     ]
     name = getattr(getattr(policy, "spec", None), "name", type(policy).__name__)
     report = Report(f"policy {name} on {suite.name if suite else spec.name}", tuple(findings))

@@ -130,8 +130,6 @@ def _forgets_at_reset(test: PolicyUnderTest) -> None:
     mend="`query.new_stage` marks such a query, whose index runs on; drop in `reset` all that is kept per episode",
 )
 def _begins_a_stage(test: PolicyUnderTest) -> None:
-    if test.env_spec.stages == 1:
-        raise Skipped("episodes of this environment have one instruction")
     before, after = test.questions[0][0], replace(test.questions[0][-1], new_stage=True)
     test.reset()
     test.ask([before])
@@ -227,7 +225,7 @@ def _require_names(found: Any, what: str) -> None:
 
 
 STATED: tuple[Promise[PolicyUnderTest], ...] = (_has_its_members, _states_its_spec, _fits)
-ANSWERED: tuple[Promise[PolicyUnderTest], ...] = (
+_ANSWERED: tuple[Promise[PolicyUnderTest], ...] = (
     _spells_its_optional_members,
     _answers,
     _keeps_its_chunk_length,
@@ -240,3 +238,8 @@ ANSWERED: tuple[Promise[PolicyUnderTest], ...] = (
     _uses_observations,
     _closes,
 )
+
+
+def answered(stages: int) -> tuple[Promise[PolicyUnderTest], ...]:
+    """Those about answers, for episodes of so many stages."""
+    return tuple(promise for promise in _ANSWERED if stages > 1 or promise is not _begins_a_stage)

@@ -155,7 +155,7 @@ def test_installed_packages_are_looked_through_once_a_process(
         return []
 
     monkeypatch.setattr(registry, "entry_points", counted)
-    monkeypatch.setattr(registry, "_points", functools.cache(registry._points.__wrapped__))
+    monkeypatch.setattr(registry, "_points_on", functools.cache(registry._points_on.__wrapped__))
     runs = [make_run(name, {"cup": "SSFE"}, policy={"name": name}) for name in ("a", "b", "c")]
     read_report(runs)
     assert asked == [registry.METRICS]
