@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +16,7 @@ from mmact_eval.envs.calvin.truth import truth
 from mmact_eval.envs.calvin.world import World, holds
 from mmact_eval.envs.calvin.world.robot import CLOSE, OPEN
 from mmact_eval.errors import UsageError
-from mmact_eval.gym_env import GymEnv
+from mmact_eval.gym_env import GymEnv, text_space
 from mmact_eval.lazy_images import LastLook, LazyImages
 from mmact_eval.protocols import Needs, Task
 from mmact_eval.suite import Suite
@@ -49,18 +48,13 @@ class CalvinEnv(GymEnv):
             UsageError: `needs` names a camera that the suite's protocol does not offer.
         """
         words = sentences()
-        space = gymnasium.spaces.Text(
-            max(map(len, words.values())),
-            min_length=min(map(len, words.values())),
-            charset=frozenset("".join(words.values())),
-        )
         super().__init__(
             suite,
             task,
             needs,
             env_spec(suite),
             state_limits=STATE_LIMITS,
-            instructions=space,
+            instructions=text_space(list(words.values())),
             render_mode=render_mode,
         )
         self.world = world
