@@ -18,6 +18,9 @@ from torch.nn import functional
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.conv_layers import Downsample, Middle, Stage, Upsample, conv3, norm
 
+LONGEST_CODE = 20
+"""Bits of a code: each of a million codes has a row in the transformer's tables."""
+
 
 @dataclass(frozen=True)
 class QuantizerConfig:
@@ -45,6 +48,8 @@ class QuantizerConfig:
         for name in ("channels", "bits", "groups", "side"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise UsageError(f"image tokenizer: {name} must be an integer ≥ 1, got {getattr(self, name)!r}")
+        if self.bits > LONGEST_CODE:
+            raise UsageError(f"image tokenizer: codes of {self.bits} bits are more than {LONGEST_CODE} (bits)")
         stages = (self.encoder_widths, self.encoder_blocks, self.decoder_widths, self.decoder_blocks)
         lists = all(isinstance(stage, tuple) and all(type(n) is int and n >= 0 for n in stage) for stage in stages)
         if not lists or len({len(stage) for stage in stages}) > 1:

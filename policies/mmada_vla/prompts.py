@@ -23,6 +23,9 @@ PAD_BLOCK, TASK_BLOCK, SEEN_BLOCK, TEXT_BLOCK, GOAL_BLOCK, ACTION_BLOCK = range(
 STATES = (8, 15)
 """Numbers in a state: LIBERO's position, axis-angle and fingers; CALVIN's robot_obs."""
 
+FRAME = 2
+"""Tokens around a text: its begin and its end."""
+
 
 @dataclass(frozen=True)
 class Prompt:

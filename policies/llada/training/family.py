@@ -29,6 +29,10 @@ class Task(Protocol):
     def examples(self) -> Examples:
         """On what it is trained."""
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What somebody should know before hours are spent on it, a sentence each without its stop."""
+
     def files(self, trained_on: Mapping[str, str]) -> Mapping[str, Mapping[str, Any]]:
         """Name → contents of the JSON files beside the weights.
 

@@ -27,11 +27,17 @@ from mmact_eval.policies.llada.training import rollouts
 from mmact_eval.policies.llada.training.data import frames, recordings, words
 from mmact_eval.policies.llada.training.export import export
 from mmact_eval.policies.llada.training.family import Family, S
-from mmact_eval.policies.llada.training.images import tokens
+from mmact_eval.policies.llada.training.images import codes, tokens
 from mmact_eval.policies.llada.training.learning import loop
 from mmact_eval.policies.llada.training.learning import state as states
+from mmact_eval.policies.llada.training.rehearsal import rehearse
 from mmact_eval.policies.llada.training.settings import Rollouts
-from mmact_eval.policies.llada.training.tokenizers import copy_tokenizers, read_quantizer, trained_quantizer
+from mmact_eval.policies.llada.training.tokenizers import (
+    copy_tokenizers,
+    read_quantizer,
+    trained_quantizer,
+    trained_tokenizer,
+)
 from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 
 Say = Callable[[str], None]
@@ -80,7 +86,7 @@ def train(
     """
     device = checkpoints.pick_device(device_name)
     if measure is None:
-        rollouts.require_suite(settings.rollouts)  # else it would be told hours later
+        rollouts.require_episodes(settings.rollouts)  # else it would be told hours later
     folders = [expanded(folder) for folder in settings.data]
     source = family.source(settings, folders)
     began_from = recordings.starts(folders)
@@ -95,6 +101,12 @@ def train(
         f"{len(held_out)} of them held out")  # fmt: skip
     data = f"{recordings.digest(folders)} {settings.held_out} {family.read_as(settings)}"
 
+    if not only_quantizer:
+        if not before:
+            trained_tokenizer(functools.partial(family.train_tokenizer, settings, moments), out / "tokenizer")
+        images = read_quantizer_config(out / "quantizer") if before else codes.quantizer_config(settings.quantizer)
+        rehearse(family, settings, moments, chosen, images, out / "tokenizer", say)
+
     if before:
         quantizer = read_quantizer(out / "quantizer", device)
     else:
@@ -104,8 +116,6 @@ def train(
     image_codes = tokens.load_codes(quantizer, moments, out / "cache", device, say)
     say(f"image codes in use, in effect: {tokens.usage(image_codes):.0f} of {2**quantizer.config.bits}")
 
-    if not before:
-        family.train_tokenizer(settings, moments, out / "tokenizer")
     task = family.task(settings, moments, image_codes, quantizer.config, out / "tokenizer", device)
     predictor = loop.new_predictor(task.config, settings.seed)
     first = f" {_begin_with(expanded(settings.first_weights), predictor)}" if settings.first_weights else ""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmact_eval import registry
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.errors import MmactEvalError
 from mmact_eval.evaluation import evaluate
 from mmact_eval.policies.llada.training.settings import Rollouts
+from mmact_eval.runs.episodes import plan_episodes, select_tasks, suite_tasks
 
 
-def require_suite(settings: Rollouts) -> None:
+def require_episodes(settings: Rollouts) -> None:
     """
     Raises:
-        UsageError: something is to be run, and there is no such suite.
+        UsageError: something is to be run, and there is no such suite, or it has no such tasks or init states.
     """
     if settings.every or settings.last:
-        load_suite(settings.suite)
+        suite = load_suite(settings.suite)
+        tasks = select_tasks(suite_tasks(registry.env_plugin(suite.env), suite), settings.tasks)
+        plan_episodes(suite, tasks, settings.episodes, 0, settings.init_states)
 
 
 def measure(policy: str, settings: Rollouts, checkpoint: Path, out: Path) -> str:

@@ -128,7 +128,7 @@ class TrainingSettings(Strict):
         data: folders that `mmact-eval record` made.
         seed: of everything random.
         held_out: the part of the demonstrations kept for the held-out loss.
-        text_tokens: tokens of the text tokenizer beside the special ones, at most.
+        text_tokens: tokens of the text tokenizer beside the special ones, at most; each byte is one.
         tokenizers: the folder (``--out``) of another training whose image and text tokenizer are used instead of new
             ones; `quantizer` and `text_tokens` are then of no account.
         first_weights: the folder of a variant in another training (``OUT/VARIANT``) whose weights are gone on from,
@@ -146,7 +146,7 @@ class TrainingSettings(Strict):
     data: tuple[str, ...] = Field(min_length=1)
     seed: Count = 0
     held_out: float = Field(default=0.1, ge=0.0, lt=1.0)
-    text_tokens: AtLeastOne = 600
+    text_tokens: Annotated[int, Field(strict=True, ge=256)] = 600
     tokenizers: Path | None = None
     first_weights: Path | None = None
     quantizer: QuantizerSettings = QuantizerSettings()

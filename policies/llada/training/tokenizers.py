@@ -73,6 +73,34 @@ def trained_quantizer(
     return read_quantizer(folder, device)
 
 
+def trained_tokenizer(train: Callable[[Path], None], folder: Path) -> None:
+    """The text tokenizer, which takes a moment: trained each time, and what is there must be the same.
+
+    Args:
+        train: writes it into a folder.
+        folder: where it belongs.
+
+    Raises:
+        UsageError: the folder holds another one.
+    """
+    half = folder.with_name(f".{folder.name}")
+    shutil.rmtree(half, ignore_errors=True)
+    train(half)
+    if not folder.exists():
+        half.rename(folder)
+        return
+    same = all(
+        (folder / file.name).is_file() and file.read_bytes() == (folder / file.name).read_bytes()
+        for file in half.iterdir()
+    )
+    shutil.rmtree(half)
+    if not same:
+        raise UsageError(
+            f"{folder} holds a text tokenizer of other settings or other data; take another --out, or delete that "
+            "folder to train it again."
+        )
+
+
 def read_quantizer(folder: Path, device: torch.device) -> Quantizer:
     with torch.device("meta"):
         quantizer = Quantizer(read_quantizer_config(folder))

@@ -43,6 +43,7 @@ class MMACTTask:
     settings: Training
     config: ModelConfig
     examples: Examples
+    remarks: Sequence[str] = ()
 
     def files(self, trained_on: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """config.json, which says how the model wants to be asked."""

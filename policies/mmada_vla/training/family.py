@@ -24,7 +24,7 @@ from mmact_eval.policies.llada.training.settings import NOT_TRAINED
 from mmact_eval.policies.mmada_vla.bins import statistics_file
 from mmact_eval.policies.mmada_vla.config import ARGS_FILE, ModelConfig, args_json, config_json, variant_name
 from mmact_eval.policies.mmada_vla.policy.own_defaults import OwnDefaults
-from mmact_eval.policies.mmada_vla.prompts import said
+from mmact_eval.policies.mmada_vla.prompts import FRAME, said
 from mmact_eval.policies.mmada_vla.training.settings import Training
 from mmact_eval.policies.mmada_vla.training.source import robot_of, source
 from mmact_eval.policies.mmada_vla.training.statistics import as_learned, statistics_json, statistics_of
@@ -47,6 +47,7 @@ class MMaDATask:
     config: ModelConfig
     examples: Examples
     statistics: Mapping[str, Any]
+    remarks: Sequence[str] = ()
 
     def files(self, trained_on: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """config.json, args.json and the statistics of actions."""
@@ -100,21 +101,23 @@ class MMaDAFamily:
         text, codebook, bins = tokenizer_length(tokenizer), 2**images.bits, settings.model.bins
         words = vocabulary(text + codebook + bins, codebook, bins, text, images.grid**2)
         encode = functools.cache(read_tokenizer(tokenizer, words, self.model).encode)
-        model = settings.model
+        model, texts = settings.model, sorted(set(_texts(settings, moments)))
+        lengths = [len(encode(text)) + FRAME for text in texts]
+        slot = settings.max_text_len or max(lengths) + max(lengths) // 8
         config = ModelConfig(
             d_model=model.d_model, n_layers=model.n_layers, n_heads=model.n_heads, n_kv_heads=model.n_heads,
             mlp_hidden_size=model.mlp_hidden_size, rope_theta=model.rope_theta, vocabulary=words, chunk=settings.chunk,
-            text_slot=settings.max_text_len or _slot([len(encode(t)) for t in set(_texts(settings, moments))]),
-            goal=settings.goal, attention=settings.attention, state=settings.state,
+            text_slot=slot, goal=settings.goal, attention=settings.attention, state=settings.state,
             state_decimals=settings.state_decimals,
         )  # fmt: skip
+        _require_instructions([len(encode(str(words))) + FRAME for words in moments.instructions], slot)
         robot = robot_of([expanded(folder) for folder in settings.data])
         actions = as_learned(moments.actions, robot)
         whole = actions[moments.there.all(axis=1)]
         if not len(whole):
             raise UsageError(f"no demonstration has a whole chunk of {settings.chunk} actions")
         examples = Examples(moments, codes, actions, statistics_of(whole), encode, config, settings, device)
-        return MMaDATask(settings, config, examples, statistics_json(whole, robot))
+        return MMaDATask(settings, config, examples, statistics_json(whole, robot), _cut(lengths, slot))
 
 
 FAMILY = MMaDAFamily()
@@ -134,6 +137,24 @@ def _texts(settings: Training, moments: Moments) -> list[str]:
     ]
 
 
-def _slot(lengths: Sequence[int]) -> int:
-    """Tokens for texts of these lengths and the frame around them, and somewhat longer ones."""
-    return max(lengths) + 2 + max(lengths) // 8
+def _require_instructions(lengths: Sequence[int], slot: int) -> None:
+    """
+    Raises:
+        UsageError: an instruction of these many tokens does not fit, let alone the state behind it.
+    """
+    if max(lengths) > slot:
+        raise UsageError(
+            f"max_text_len is {slot}, and an instruction takes {max(lengths)} tokens with its begin and end; give "
+            "more, or null for as many as the longest text needs"
+        )
+
+
+def _cut(lengths: Sequence[int], slot: int) -> list[str]:
+    """What to say of texts of these lengths that lose their end."""
+    longer = sum(length > slot for length in lengths)
+    if not longer:
+        return []
+    return [
+        f"{longer} of {len(lengths)} texts (instruction and state) are longer than max_text_len, {slot} tokens, and "
+        f"lose the end of the state; the longest takes {max(lengths)}"
+    ]

@@ -1,4 +1,4 @@
-"""Settings of a training that takes seconds; the demonstrations are in a folder above."""
+"""Settings of a training that takes seconds, on made-up demonstrations."""
 
 from __future__ import annotations
 
