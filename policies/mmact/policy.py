@@ -123,6 +123,7 @@ def make_policy(
         stated = {name: getattr(own, name) if value is None else value for name, value in asked.items()
                   if name in OWN_OPTIONS}  # fmt: skip
         options = read_options(variant or own.variant or "vanilla", {**asked, **stated})
+        _require_trained(options.variant, own.variant or options.variant, weights)
         adapter = adapter_for(env_spec, options.state_mode)
     if own_images and not images:
         image_folder = own_images
@@ -149,6 +150,15 @@ make_nano = functools.partial(make_policy, checkpoint=NANO)
 
 make_nano_spatial = functools.partial(make_policy, checkpoint=NANO_SPATIAL)
 """Entry point ``mmact-nano-spatial``: the small checkpoint of libero-spatial that comes with the package."""
+
+
+def _require_trained(asked: str, trained: str, checkpoint: str) -> None:
+    """
+    Raises:
+        UsageError: the variant says or draws what such a checkpoint was not trained for. Less than that can be asked.
+    """
+    if set(asked.split("-")) - set(trained.split("-")) - {"vanilla"}:
+        raise UsageError(f"policy mmact: there is no variant {asked} in {checkpoint}, which was trained as {trained}")
 
 
 def _name(name: str, variant: str) -> str:

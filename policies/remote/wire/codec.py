@@ -69,7 +69,8 @@ def unpack(frame: bytes, dialect: Dialect) -> Any:
     try:
         return msgpack.unpackb(frame, **hooks, max_array_len=_ITEMS, max_map_len=_ITEMS)
     except Exception as error:  # msgpack raises a dozen kinds; all mean the same
-        raise WireError(f"a frame of {len(frame)} bytes is no message: {type(error).__name__}: {error}") from error
+        why = ": ".join(filter(None, (type(error).__name__, str(error))))  # some of them say nothing
+        raise WireError(f"a frame of {len(frame)} bytes is no message: {why}") from error
 
 
 def array(data: object, dtype: object, shape: object) -> NDArray[Any]:

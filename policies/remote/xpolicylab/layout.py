@@ -139,7 +139,8 @@ def rows_of(answered: object, server: str) -> list[Mapping[str, Any] | Actions]:
     else:
         rows = answered if isinstance(answered, list) else []
     if not rows:
-        raise WireError(f"{server} answered no actions but {_kind(answered)}")
+        instead = "an empty list" if answered == [] else _kind(answered)
+        raise WireError(f"{server} answered no actions but {instead}")
     return [row if isinstance(row, Mapping) else vector_of(row, f"an action of {server}") for row in rows]
 
 

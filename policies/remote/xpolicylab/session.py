@@ -64,8 +64,12 @@ class Session:
         if message.kind == "error":
             code, why = (str(message.payload.get(key, "")) for key in ("code", "message"))
             raise ServerFailed(f"{self.url} failed: {last_words(': '.join(filter(None, (code, why))))}")
-        if message.kind != ANSWERS[question.kind] or message.number != question.number:
-            raise WireError(f"{self.url} answered {question.kind} with {message.kind}, or another question")
+        if message.kind != ANSWERS[question.kind]:
+            raise WireError(f"{self.url} answered {question.kind} with {message.kind}, not {ANSWERS[question.kind]}")
+        if message.number != question.number:
+            raise WireError(
+                f"{self.url} answered {question.kind} number {message.number}, and was asked number {question.number}"
+            )
         return message.payload
 
     async def close(self) -> None:

@@ -197,7 +197,7 @@ def test_an_error_is_one_querys_and_the_episode_begins_again_with_a_reset() -> N
     ("answer", "says"),
     [
         ({"moves": []}, 'holds no "actions"'),
-        ({"actions": []}, "answered no actions"),
+        ({"actions": []}, "answered no actions but an empty list"),
         ({"actions": "up"}, "answered no actions but str"),
         (None, "the connection was closed"),
     ],

@@ -214,7 +214,7 @@ def test_actions_may_be_vectors(answered: Any) -> None:
         (JOINTS, [{"wheels": np.zeros(2)}], "does not answer joint actions but: wheels"),
         (JOINTS, np.zeros((2, 7)), "actions of 7 numbers; here they have 14"),
         (JOINTS, [{"left_arm_joint_state": np.zeros(7)}], "has 7 numbers, not 6"),
-        (JOINTS, [], "answered no actions"),
+        (JOINTS, [], "answered no actions but an empty list"),
         (JOINTS, "nothing", "answered no actions but str"),
         (JOINTS, [["a", "b"]], "vector of numbers"),
         (JOINTS, Unreadable("it is pickled"), "it is pickled"),

@@ -176,6 +176,8 @@ def test_the_command_writes_a_checkpoint_that_the_policy_runs(data: Path, tmp_pa
     assert make_policy(env_spec(load_suite("libero-object")), checkpoint=out, variant="image").spec.config == asked
     with pytest.raises(UsageError, match=r"there is no variant text of the training in .*; it made image"):
         make_policy(env_spec(load_suite("libero-object")), checkpoint=out, variant="text")
+    with pytest.raises(UsageError, match=r"there is no variant text-image in .*, which was trained as image"):
+        make_policy(env_spec(load_suite("libero-object")), checkpoint=str(checkpoint), variant="text-image")
 
 
 def test_a_model_with_another_image_tokenizer_is_refused(data: Path, tmp_path: Path, checkpoint: Path) -> None:
