@@ -7,6 +7,7 @@ episode by itself, which for a policy that keeps no state makes no difference.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import threading
@@ -25,6 +26,9 @@ from mmact_eval.types import Episode, Query
 
 _IDLE_SECONDS = 60.0
 """A client that has connected and says nothing is hung up on."""
+
+_REFUSED_BYTES, _REFUSED_SECONDS = 2**28, 1.0
+"""How much of a refused request is read all the same, and how long a client of one may pause."""
 
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 Reply = tuple[int, bytes, str]
@@ -126,6 +130,7 @@ def _handler(server: MmadaServer, loop: asyncio.AbstractEventLoop) -> type[BaseH
             refusal = server.admit(self.headers, self.path)
             if refusal is not None:
                 self._reply(*refusal)
+                self._hear_out()
                 return
             try:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -133,6 +138,15 @@ def _handler(server: MmadaServer, loop: asyncio.AbstractEventLoop) -> type[BaseH
                 self._reply(*asked.result())
             finally:
                 server.leave()
+
+        def _hear_out(self) -> None:
+            """Read what still comes of a refused request: hung up on while it sends, a client never reads why."""
+            size = self.headers.get("Content-Length", "")
+            left = min(int(size), _REFUSED_BYTES) if size.isdigit() else _REFUSED_BYTES
+            self.connection.settimeout(_REFUSED_SECONDS)
+            with contextlib.suppress(OSError):
+                while left > 0 and (read := self.rfile.read1(min(left, 2**16))):
+                    left -= len(read)
 
         def _reply(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

@@ -287,6 +287,6 @@ def test_clients_of_others_are_answered_by_our_server() -> None:
             400,
             b'the form has no part "batch_images"; it has json, pictures, batch_gripper_images\n',
         )
-        assert post(bytes(2**20 + 1))[0] == 413
+        assert post(bytes(2**23))[0] == 413
         code, said = served.terminate()
     assert code == 0, said
