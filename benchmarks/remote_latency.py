@@ -32,6 +32,7 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.policies.remote.openpi import client as openpi
 from mmact_eval.policies.remote.vla_eval import client as vla_eval
 from mmact_eval.policies.remote.wire.codec import pack, unpack
+from mmact_eval.policies.remote.xpolicylab import client as xpolicylab
 from mmact_eval.protocols import Policy
 from mmact_eval.types import Episode, Observation, Query
 
@@ -173,6 +174,9 @@ def latencies(peers: Peers | None, rounds: int) -> None:
             "our client, our server, openpi's protocol": openpi.make_policy(env_spec, url),
             "our client, our server, vla-eval's protocol": vla_eval.make_policy(
                 env_spec, f"ws://127.0.0.1:{stack.enter_context(ours('vla-eval', 0))}"
+            ),
+            "our client, our server, XPolicyLab's protocol": xpolicylab.make_policy(
+                env_spec, f"ws://127.0.0.1:{stack.enter_context(ours('xpolicylab', 0))}"
             ),
         }
         if peers:
