@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from mmact_eval import suite
 from mmact_eval.errors import UsageError, did_you_mean
@@ -16,9 +18,12 @@ from mmact_eval.types import PolicyOutput, Query
 
 
 class DropCamera(Settings):
-    """``{drop_camera: {camera: wrist}}``: the policy gets a black image from this camera."""
+    """``{drop_camera: {camera: wrist}}``: the policy gets a black image from this camera.
 
-    camera: str
+    ``camera: [wrist, gripper]`` is the first of these that it looks at: benchmarks have other names for the same.
+    """
+
+    camera: str | Annotated[tuple[str, ...], Field(min_length=1)]
 
     def wrap(self, policy: Policy, protocol: suite.Protocol) -> Policy:
         """See `base.Wrapping`.
@@ -27,20 +32,23 @@ class DropCamera(Settings):
             UsageError: the policy does not look at this camera, so that nothing would change.
         """
         cameras = policy.spec.cameras
-        if self.camera not in cameras:
+        names = (self.camera,) if isinstance(self.camera, str) else self.camera
+        found = next((name for name in names if name in cameras), None)
+        if found is None:
+            asked = " or ".join(f'"{name}"' for name in names)
             raise UsageError(
-                f'drop_camera: policy {policy.spec.name} does not look at a camera "{self.camera}"; it looks at '
-                f"{', '.join(cameras) or 'none'}.{did_you_mean(self.camera, cameras)}"
+                f"drop_camera: policy {policy.spec.name} does not look at a camera {asked}; it looks at "
+                f"{', '.join(cameras) or 'none'}.{did_you_mean(names[0], cameras)}"
             )
-        return BlindedPolicy(policy, self)
+        return BlindedPolicy(policy, found)
 
 
 class BlindedPolicy(TransformedPolicy):
     """Blackens one image of each observation."""
 
-    def __init__(self, inner: Policy, settings: DropCamera) -> None:
-        super().__init__(inner, f"no {settings.camera}", "drop_camera", settings.model_dump())
-        self._camera = settings.camera
+    def __init__(self, inner: Policy, camera: str) -> None:
+        super().__init__(inner, f"no {camera}", "drop_camera", {"camera": camera})
+        self._camera = camera
 
     def act(self, queries: Sequence[Query]) -> Sequence[PolicyOutput]:
         """The inner answers to what is left to see."""

@@ -162,6 +162,16 @@ def test_a_dropped_camera_is_black_and_the_other_is_not() -> None:
     assert IMAGES["wrist"].any()  # the caller's own image is left alone
 
 
+def test_of_several_cameras_the_first_is_dropped_that_the_policy_looks_at() -> None:
+    named = transformed(Counting(), [transform(drop_camera={"camera": ["gripper", "wrist", "front"]})], PROTOCOL)
+    plain = transformed(Counting(), [transform(drop_camera={"camera": "wrist"})], PROTOCOL)
+    assert named.spec == plain.spec
+    with pytest.raises(UsageError, match=r'"gripper" or "static"; it looks at front, wrist'):
+        transformed(Counting(), [transform(drop_camera={"camera": ["gripper", "static"]})], PROTOCOL)
+    with pytest.raises(ValueError, match="at least 1 item"):
+        transform(drop_camera={"camera": []})
+
+
 def test_a_camera_that_the_policy_does_not_look_at_cannot_be_dropped() -> None:
     with pytest.raises(UsageError, match=r'"wirst"; it looks at front, wrist. Did you mean "wrist"'):
         transformed(Counting(), [transform(drop_camera={"camera": "wirst"})], PROTOCOL)
