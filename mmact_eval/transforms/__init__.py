@@ -1,4 +1,5 @@
-"""Transforms wrap any policy, to ask what something would cost it: coarse actions, delay, a missing camera.
+"""Transforms wrap any policy, to ask what something would cost it: coarse actions, delay, a missing camera,
+a world that does not wait.
 
 One file each. They compose, appear in the policy's name and fingerprint, and leave text and images as they are. What
 they do depends on the episode and its queries alone: not on batches, workers or order.
@@ -16,6 +17,7 @@ from mmact_eval.transforms.base import Settings, Wrapping
 from mmact_eval.transforms.delay import Delay
 from mmact_eval.transforms.drop_camera import DropCamera
 from mmact_eval.transforms.quantize import Quantize
+from mmact_eval.transforms.realtime import Realtime
 from mmact_eval.transforms.replan import Replan
 
 
@@ -25,6 +27,7 @@ class Transform(Settings):
     delay: Delay | None = None
     drop_camera: DropCamera | None = None
     quantize: Quantize | None = None
+    realtime: Realtime | None = None
     replan: Replan | None = None
 
     @model_validator(mode="after")
