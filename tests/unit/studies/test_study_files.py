@@ -32,7 +32,7 @@ def test_the_packages_studies_can_be_planned_and_are_named_after_their_files() -
     names = {file.study.name: [arm.name for arm in plan(file, Asked()).arms] for file in list_studies()}
     assert sorted(names) == [
         "action-bins", "cameras", "decode-steps", "disturbance", "families", "latency", "modality", "modality-seeds",
-        "renderer", "realtime", "replan",
+        "realtime", "renderer", "replan",
     ]  # fmt: skip
     assert names["disturbance"] == [f"{world}-every-{n}" for world in ("still", "moved") for n in (1, 5, 10)]
     for name in names:
