@@ -23,7 +23,9 @@ From another machine: ssh -L 8900:localhost:8900 HOST, then open the address tha
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen on; one that others reach needs the token in the address.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), help="0 for a free one.  [default: 8900 or the next free one]")
-@click.option("--token", "with_token", is_flag=True, help="Ask for the token on this machine, too: others may work here.")
+@click.option(
+    "--token", "with_token", is_flag=True, help="Ask for the token on this machine, too: others may work here."
+)
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="DIR",
               help="Write the page into a folder instead, with all reports; it opens without a server.")  # fmt: skip

@@ -78,7 +78,9 @@ class _View:
         self._secret = secrets.token_bytes(32)
 
     async def index(self, request: Request) -> Response:
-        return Response(page_file("index.html"), media_type="text/html", headers={"Content-Security-Policy": _LIST_POLICY})
+        return Response(
+            page_file("index.html"), media_type="text/html", headers={"Content-Security-Policy": _LIST_POLICY}
+        )
 
     async def asset(self, request: Request) -> Response:
         name = request.url.path.rpartition("/")[2]
@@ -175,7 +177,9 @@ def _json(found: Mapping[str, Any], zipped: bool) -> Response:
     if not zipped or len(content) < 1000:
         return Response(content, media_type="application/json")
     packed = gzip.compress(content, 3)
-    return Response(packed, media_type="application/json", headers={"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+    return Response(
+        packed, media_type="application/json", headers={"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    )
 
 
 def _message(status: int, title: str, text: str) -> Response:

@@ -1,8 +1,8 @@
 """The page as a folder of files that opens without a server: as things stand, whole or not at all.
 
-    index.html, view.css, view.js, data.js    the list; the data are in a script, as a page from a disk may fetch none
-    reports/NAME/report.html                  of each run and study, with copies of its videos and pictures beside it
-    view-bundle.json                          says that the folder is one of these and may be replaced
+index.html, view.css, view.js, data.js    the list; the data are in a script, as a page from a disk may fetch none
+reports/NAME/report.html                  of each run and study, with copies of its videos and pictures beside it
+view-bundle.json                          says that the folder is one of these and may be replaced
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def _require_own(out: Path) -> None:
         raise UsageError(f"{out} holds something else than a bundle; choose a new folder.")
 
 
-def _write(
-    part: Path, catalogue: Catalogue, found: dict[str, Any], videos: bool, tell: Callable[[str], None]
-) -> int:
+def _write(part: Path, catalogue: Catalogue, found: dict[str, Any], videos: bool, tell: Callable[[str], None]) -> int:
     made = 0
     for identity, record in found["items"].items():
         make = _report_of(catalogue, identity, record)

@@ -25,7 +25,7 @@ _OURS_ONLY = {"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opene
 
 
 class Guard:
-    """Refuses other methods than GET and HEAD, other names of this machine, other sites' pages, and who has no token."""
+    """Refuses methods but GET and HEAD, other names of this machine, other sites' pages, and who has no token."""
 
     def __init__(self, app: ASGIApp, token: str = "", hosts: Sequence[str] = (), cookie: str = "mmact_view") -> None:
         """

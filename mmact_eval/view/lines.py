@@ -17,8 +17,8 @@ _USUAL = re.compile(
     rf'"attempts": \d+, "seconds": {_NUMBER}, "env_seconds": {_NUMBER}, "wait_seconds": {_NUMBER}, '
     rf'"latencies": \[[-+\d., e]*\], '
     rf'"artifacts": \{{(?:"{_PLAIN}": "{_PLAIN}"(?:, "{_PLAIN}": "{_PLAIN}")*)?\}}, '
-    rf'"executed": \[[\d, ]*\], "short_answers": \d+, "beyond_range": \d+, "farthest": {_NUMBER}, '
-    rf'"digest": "({_PLAIN})"\}}\s*'
+    rf'"executed": \[[\d, ]*\], "short_answers": \d+, "beyond_range": \d+, "farthest": {_NUMBER}'
+    rf'(?:, "digest": "({_PLAIN})")?\}}\s*'
 )
 """What `to_line` writes of an episode without an error, figures, stages and odd letters. All else is read slowly."""
 
@@ -54,7 +54,7 @@ def read_line(line: str, digest: str, stages: int) -> Line | OfAnotherRun | NoEp
         stages: how many the run's episodes have.
     """
     found = _USUAL.fullmatch(line) if stages == 1 else None
-    if found is not None and (not digest or found[10] == digest):
+    if found is not None and (not digest or found[10] in (None, digest)):
         suite, task, init, seed, outcome, steps, queries, *hashes = found.groups()[:9]
         course = hash((outcome, int(steps), int(queries), *hashes, ()))
         return Line(hash((suite, task, int(init), int(seed))), suite, outcome, course, int(queries))

@@ -25,7 +25,7 @@ _KEPT = 12
 MOST_COMPARED = 8
 """Runs in one comparison: more arms than the page has colours for nobody can tell apart."""
 
-_NAME = re.compile(r"[rs]-[0-9a-f]{12}|c(?:-[0-9a-f]{12}){2,%d}" % MOST_COMPARED)
+_NAME = re.compile(rf"[rs]-[0-9a-f]{{12}}|c(?:-[0-9a-f]{{12}}){{2,{MOST_COMPARED}}}")
 _ENDINGS = (".mp4", ".webm", ".png", ".jpg", ".jpeg", ".webp")
 
 

@@ -87,7 +87,7 @@ class RunWatch:
         try:
             read()
         except RunFolderError as error:
-            self._problems[what] = _one_line(str(error))
+            self._problems[what] = _one_line(str(error).replace(f"{self.folder}/", ""))
         except OSError as error:
             self._problems[what] = _one_line(f"{what} cannot be read: {error.strerror or error}")
         else:
@@ -241,4 +241,3 @@ def _length(lengths: tuple[tuple[int, int], ...], stages: int) -> dict[str, Any]
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:_LONGEST]
-

@@ -20,6 +20,7 @@ PORT = 8900
 _NEXT = 20
 """Ports after the usual one that are tried."""
 
+_ANOTHER = "Choose another: --port 0 takes any that is free."
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -87,9 +88,13 @@ def listen(host: str, port: int | None) -> tuple[socket.socket, str]:
             if error.errno == errno.EADDRINUSE and port is None:
                 continue
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
-            raise UsageError(f"port {number} of {host} {why}. Choose another: --port 0 takes any that is free.") from error
+            raise UsageError(
+                f"port {number} of {host} {why}. Choose another: --port 0 takes any that is free."
+            ) from error
         return found, "" if number == usual else f"Port {usual} is taken; this is on {number}."
-    raise UsageError(f"the ports {usual} to {usual + _NEXT - 1} are taken. Choose another: --port 0 takes any that is free.")
+    raise UsageError(
+        f"the ports {usual} to {usual + _NEXT - 1} are taken. Choose another: --port 0 takes any that is free."
+    )
 
 
 def _bound(host: str, port: int) -> socket.socket:

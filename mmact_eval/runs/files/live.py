@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from mmact_eval.runs.files.session import Lenient
 from mmact_eval.runs.manifest import Text
@@ -87,8 +87,8 @@ class Live(Lenient):
     machine_load: float | None = None
     cores: int | None = None
     memory_left_gib: float | None = None
-    processes: list[LiveProcess] = []
-    engine: dict[str, Any] = {}
+    processes: list[LiveProcess] = Field(default_factory=list)
+    engine: dict[str, Any] = Field(default_factory=dict)
 
 
 def read_live(folder: Path) -> Live | None:

@@ -62,7 +62,7 @@ const studyReport = (id, record) => (BUNDLE ? record.report ?? null : `report?st
 function makeRow(id) {
   const tick = make("input", { type: "checkbox" });
   const link = make("a"), about = make("small"), tags = make("small");
-  const word = make("span", { className: "word" }), why = make("small");
+  const word = make("span", { className: "word" }), why = make("small", { className: "why" });
   const done = make("span"), bar = make("span", { className: "bar" }, make("i")), errors = make("small", { className: "errors" });
   const rate = make("span", { className: "big" }), of = make("small");
   const whisker = make("span", { className: "whisker", ariaHidden: "true" }, make("i"), make("b")), length = make("small");
@@ -71,7 +71,7 @@ function makeRow(id) {
   const facts = make("dl");
   const cell = (className, ...children) => make("td", { className }, ...children);
   const node = make("tr", {},
-    cell("tick", tick), cell("run", link, about, tags), cell("state", word, why),
+    cell("tick", tick), cell("run", link, about, tags, why), cell("state", word),
     cell("progress", done, bar, errors), cell("rate", rate, whisker, of, length), cell("pace", left, pace), cell("more", toggle));
   const inside = make("td", { colSpan: 7 }, make("div", { className: "box" }, facts));
   const details = make("tr", { className: "details", hidden: true }, inside);
@@ -116,7 +116,7 @@ function showProgress(row, record) {
 }
 
 function showRate(row, record) {
-  const there = known(record.rate) && !record.counting;
+  const there = known(record.rate) && !record.counting && record.state !== "damaged";
   row.whisker.hidden = !there;
   put(row.rate, there ? percent(record.rate) : "–");
   put(row.of, there ? `${(100 * record.low).toFixed(1)}–${percent(record.high)} · ${record.successes} of ${record.completed}` : "");
@@ -140,7 +140,7 @@ function showPace(row, record) {
     return;
   }
   put(row.left, "");
-  put(row.pace, record.changed ? (BUNDLE ? when(record.changed * 1000) : `${duration(Math.max(0, now - record.changed))} ago`) : "");
+  put(row.pace, record.changed ? `last change ${BUNDLE ? when(record.changed * 1000) : duration(Math.max(0, now - record.changed)) + " ago"}` : "");
 }
 
 function showFacts(list, record) {
