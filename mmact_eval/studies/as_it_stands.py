@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
+from mmact_eval.machine.regular_file import read_bytes
 from mmact_eval.results import reporting
 from mmact_eval.results.report_data import Report
 from mmact_eval.runs.reading import read_episodes
@@ -69,8 +70,7 @@ def read_study(folder: Path) -> StudyRecord:
     """
     file = folder / NAME
     try:
-        with open(file, "rb") as stream:
-            content = json.loads(stream.read(_LARGEST))
+        content = json.loads(read_bytes(file, _LARGEST))
     except OSError as error:
         raise RunFolderError(f"cannot read {file}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:

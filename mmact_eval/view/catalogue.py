@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
+from mmact_eval.machine.regular_file import Signature, signature
 from mmact_eval.studies.as_it_stands import read_study
 from mmact_eval.view.discover import Found, discover
-from mmact_eval.view.regular import Signature, signature
 from mmact_eval.view.run_watch import RunWatch
 
 log = logging.getLogger(__name__)

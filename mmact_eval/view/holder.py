@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from mmact_eval.view.regular import read_bytes
+from mmact_eval.machine.regular_file import read_bytes
 
 Held = Literal["held", "free", "unknown"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from mmact_eval import registry
 from mmact_eval.errors import UsageError
+from mmact_eval.machine.regular_file import signature
 from mmact_eval.results.report_data import LinksMedia, Report
 from mmact_eval.results.reporting import read_report
 from mmact_eval.studies.as_it_stands import read_study, report_as_it_stands
 from mmact_eval.view.catalogue import Catalogue
-from mmact_eval.view.regular import signature
 
 _KEPT = 12
 """Pages; each is a few megabytes at most, as videos are outside."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
+from mmact_eval.machine.regular_file import Signature, require_regular, signature
 from mmact_eval.results.facts import RunFacts
 from mmact_eval.runs.files.live import NAME, Live, read_live
 from mmact_eval.runs.files.session import Session
@@ -22,7 +23,6 @@ from mmact_eval.statistics.rates import clopper_pearson
 from mmact_eval.view.counts import EpisodeCounts
 from mmact_eval.view.holder import Held, holder
 from mmact_eval.view.machine_part import machine_part
-from mmact_eval.view.regular import Signature, require_regular, signature
 from mmact_eval.view.state import Signs, judge
 
 _LARGEST_MANIFEST = 64 << 20

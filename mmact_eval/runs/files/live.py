@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from mmact_eval.machine.regular_file import read_bytes
 from mmact_eval.runs.files.session import Lenient
 from mmact_eval.runs.manifest import Text
 
@@ -94,8 +95,7 @@ class Live(Lenient):
 def read_live(folder: Path) -> Live | None:
     """The file of a run folder; None if there is none that can be read."""
     try:
-        with open(folder / NAME, "rb") as stream:
-            return Live.model_validate(json.loads(stream.read(_LARGEST)))
+        return Live.model_validate(json.loads(read_bytes(folder / NAME, _LARGEST)))
     except (OSError, ValueError, RecursionError, ValidationError):
         return None
 

@@ -57,7 +57,7 @@ class LiveStatus:
 
     def __enter__(self) -> LiveStatus:
         if self._runs:
-            self._write()
+            self.write()
             self._thread.start()
         return self
 
@@ -70,13 +70,14 @@ class LiveStatus:
         problems: Sequence[BaseException | None] = () if value is not None else self._engine.problems
         for place, run in self._runs.items():
             run.end(value if value is not None else problems[place])
-        self._write()
+        self.write()
 
     def _write_again_and_again(self) -> None:
         while not self._over.wait(self._every):
-            self._write()
+            self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Replace the files now."""
         shared = self._shared.now()
         with contextlib.suppress(Exception):  # it is at work, or somebody else's and cannot be asked now
             self._reports = [asdict(report) for report in self._engine.reports]

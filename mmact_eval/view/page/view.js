@@ -322,6 +322,7 @@ at("tools").oninput = () => { waitingFor = {}; shown = ROWS_AT_ONCE; list(); rem
 at("more").onclick = () => { shown += ROWS_AT_ONCE; list(); remember(); };
 at("clear").onclick = () => { ticked.clear(); for (const row of rows.values()) row.tick.checked = false; showTicked(); remember(); };
 if (BUNDLE) {
+  document.body.className = "bundle";
   at("made").textContent = BUNDLE.note;
   at("method").textContent = "Success is over completed episodes, with an exact 95 % interval; errors are counted apart.";
   take(BUNDLE);
