@@ -127,9 +127,8 @@ def main() -> None:
         ratio = row["queries_per_second"] / rows[0]["queries_per_second"]
         print(f"  {row['workers']:7d}  {row['queries_per_second']:9.1f}  {ratio:15.2f}×  {row['mean_batch']:10.1f}")
     told = telling(8)
-    print(
-        f"\nTelling how the run is doing, 8 workers: {told:.2f} ms every {EVERY:g} s ({told / EVERY / 10:.3f} % of a core)"
-    )
+    share = told / EVERY / 10
+    print(f"\nTelling how the run is doing, 8 workers: {told:.2f} ms every {EVERY:g} s, {share:.3f} % of a core")
     if args.json:
         args.json.write_text(json.dumps({"overhead": alone, "scaling": rows, "telling_ms": told}, indent=2) + "\n")
 

@@ -12,13 +12,13 @@ import datetime
 import json
 import os
 import shutil
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmact_eval import __version__
 from mmact_eval.errors import MmactEvalError, UsageError
+from mmact_eval.machine.regular_file import require_regular
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.reporting import read_report
 from mmact_eval.studies.as_it_stands import report_as_it_stands
@@ -26,6 +26,9 @@ from mmact_eval.view.catalogue import Catalogue
 from mmact_eval.view.page_files import page_file
 from mmact_eval.view.reports import linked, media_name
 from mmact_eval.wording import counted
+
+_LARGEST = 4 << 30
+"""Bytes of a video that is copied."""
 
 MARK = "view-bundle.json"
 
@@ -133,7 +136,9 @@ def _copier(folder: Path, videos: bool) -> Callable[[Path], str | None]:
             return None
         place = folder / name
         if not place.exists():
-            if not stat.S_ISREG(file.stat().st_mode):
+            try:
+                require_regular(file, _LARGEST)
+            except OSError:
                 return None
             shutil.copyfile(file, place)
         return name

@@ -48,17 +48,20 @@ class Media:
         kind = {**_VIDEO_TYPES, **_IMAGE_TYPES}.get(file.suffix.lower())
         try:
             size = file.stat().st_size
-            if kind is None or not size:
-                return None
-            if self.link is not None:
-                address = self.link(file)
-                return None if address is None else {"src": address, "type": kind}
-            if size <= min(self.budget, self.largest):
-                self.embedded.append((kind, file.read_bytes()))
-                self.budget -= size
-                return {"id": len(self.embedded) - 1, "type": kind}
         except OSError:
             return None
+        if kind is None or not size:
+            return None
+        if self.link is not None:
+            address = self.link(file)
+            return None if address is None else {"src": address, "type": kind}
+        if size <= min(self.budget, self.largest):
+            try:
+                self.embedded.append((kind, file.read_bytes()))
+            except OSError:
+                return None
+            self.budget -= size
+            return {"id": len(self.embedded) - 1, "type": kind}
         self.linked += 1
         return {"src": quote(os.fsencode(os.path.relpath(file.resolve(), self.out.resolve()))), "type": kind}
 

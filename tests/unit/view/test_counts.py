@@ -125,7 +125,8 @@ def test_it_is_what_a_report_counts(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"fingerprint": fingerprint}))
     manifest_digest = provenance.digest(fingerprint)
     odd = [
-        b"{}\n", b"\n", b"no json\n", b"\xff\xfe\n", text([result(7)], "another"), text([replace(result(8), outcome="x")]),
+        b"{}\n", b"\n", b"no json\n", b"\xff\xfe\n", text([result(7)], "another"),
+        text([replace(result(8), outcome="x")]),
         text([EpisodeResult(Episode("elsewhere", "easy", 0, 0), "success")], manifest_digest),
     ]  # fmt: skip
     content = b"".join([text(SOME[:3], manifest_digest), *odd, text(SOME[3:], manifest_digest)])

@@ -140,7 +140,8 @@ def test_what_a_run_says_of_itself_is_told_while_it_runs(tmp_path: Path) -> None
     folder = toy_run(tmp_path / "run")
     live = Live(
         state="running", host=platform.node(), pid=os.getpid(), planned=9, done=6, seconds_left=30.0,
-        recent=Worked(seconds=60.0, episodes=6, queries=120), engine={"batches": 4, "queries": 12, "replicas": {"0": {}}},
+        recent=Worked(seconds=60.0, episodes=6, queries=120),
+        engine={"batches": 4, "queries": 12, "replicas": {"0": {}}},
         processes=[LiveProcess(kind="worker", memory_mib=100.0, load=0.5)] * 70,
     )  # fmt: skip
     write_live(folder, live)
