@@ -24,7 +24,7 @@ import numpy as np
 
 from mmact_eval.runs.fingerprint import digest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers" / "pages"))
 
 POLICIES = ("mmact-nano", "expert", "random", "openvla", "a-policy-with-a-rather-long-name-and-its-checkpoint")
 SUITES = ("libero-spatial", "libero-object", "libero-goal", "libero-long")

@@ -86,7 +86,7 @@ def test_ends(
 def test_a_folder_that_vanishes_and_an_engine_that_says_nothing_disturb_nobody(tmp_path: Path) -> None:
     class Silent(AnEngine):
         @property
-        def reports(self) -> Sequence[EngineReport]:  # type: ignore[override]
+        def reports(self) -> Sequence[EngineReport]:
             raise RuntimeError("not now")
 
         @reports.setter

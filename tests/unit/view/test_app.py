@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ pytest.importorskip("starlette", reason="pip install 'mmact-eval[view]'")
 from asked_app import Answer, ask
 
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.results.report_data import Report
 from mmact_eval.runs.runner import RunRequest, execute
+from mmact_eval.view import reports
 from mmact_eval.view.app import make_app
 from mmact_eval.view.catalogue import Catalogue, identity
 from mmact_eval.view.guard import Guard
@@ -126,11 +129,14 @@ def test_a_report_and_its_videos(runs: Path) -> None:
 
 
 def test_a_report_is_kept_until_its_files_change(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmact_eval.view import reports
-
-    made: list[int] = []
+    made: list[Report] = []
     before = reports.linked
-    monkeypatch.setattr(reports, "linked", lambda *args: made.append(1) or before(*args))
+
+    def noted(report: Report, link: Callable[[Path], str | None]) -> str:
+        made.append(report)
+        return before(report, link)
+
+    monkeypatch.setattr(reports, "linked", noted)
     app = app_of(runs)
     run = f"run={identity(runs / 'toy')}"
     opened(app, run)

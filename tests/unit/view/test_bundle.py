@@ -87,9 +87,8 @@ def test_a_run_without_a_report_is_in_the_list_and_named(made: Path, tmp_path: P
     shutil.copytree(made / "toy", runs / "twice")
     (runs / "damaged").mkdir()
     (runs / "damaged" / "episodes.jsonl").write_text("{}\n")
-    study = {"arms": {"toy": {}}}
     (runs / "study").mkdir()
-    (runs / "study" / "study.json").write_text(json.dumps(study))
+    (runs / "study" / "study.json").write_text(json.dumps({"arms": {"toy": {}}}))
     told: list[str] = []
     assert "2 reports" in write_bundle([runs], tmp_path / "site", tell=told.append)
     assert len(data(tmp_path / "site")["items"]) == 4

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mmact_eval.results.reporting import summarize_folder
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.files.episode_log import to_line
-from mmact_eval.types import Episode, EpisodeResult, Stage
+from mmact_eval.types import Episode, EpisodeResult, Outcome, Stage
 from mmact_eval.view import lines as lines_module
 from mmact_eval.view.counts import EpisodeCounts, Tally
 from mmact_eval.view.lines import Line, read_line
@@ -21,8 +23,8 @@ from mmact_eval.view.lines import Line, read_line
 DIGEST = "abc"
 
 
-def result(number: int, outcome: str = "success", **more: object) -> EpisodeResult:
-    error = {"error_kind": "crash", "error": f"died {number}"} if outcome == "error" else {}
+def result(number: int, outcome: Outcome = "success", **more: Any) -> EpisodeResult:
+    error: dict[str, Any] = {"error_kind": "crash", "error": f"died {number}"} if outcome == "error" else {}
     return EpisodeResult(
         Episode("toy", "easy", number, 0), outcome, steps=3, queries=2, latencies=(0.1, 0.25), executed=(8, 8),
         final_hash=f"f{number}", seconds=1.5e-05, **error, **more,
@@ -126,7 +128,7 @@ def test_it_is_what_a_report_counts(tmp_path: Path) -> None:
     manifest_digest = provenance.digest(fingerprint)
     odd = [
         b"{}\n", b"\n", b"no json\n", b"\xff\xfe\n", text([result(7)], "another"),
-        text([replace(result(8), outcome="x")]),
+        text([result(8)]).replace(b"success", b"won"),
         text([EpisodeResult(Episode("elsewhere", "easy", 0, 0), "success")], manifest_digest),
     ]  # fmt: skip
     content = b"".join([text(SOME[:3], manifest_digest), *odd, text(SOME[3:], manifest_digest)])
@@ -165,7 +167,7 @@ def test_the_quick_way_says_what_the_slow_way_says(monkeypatch: pytest.MonkeyPat
         to_line(result(5), "another"), to_line(result(6), ""), usual[0][:-5], usual[0].replace("success", "won"),
     ]  # fmt: skip
     quick = [read_line(line, DIGEST, 1) for line in (*usual, *odd)]
-    monkeypatch.setattr(lines_module, "_USUAL", lines_module.re.compile("never"))
+    monkeypatch.setattr(lines_module, "_USUAL", re.compile("never"))
     slow = [read_line(line, DIGEST, 1) for line in (*usual, *odd)]
     for one, other in zip(quick, slow, strict=True):
         assert type(one) is type(other)

@@ -22,8 +22,8 @@ from mmact_eval.view.run_watch import RunWatch
 from mmact_eval.view.state import Signs, judge
 
 
-def toy_run(folder: Path, episodes: int = 3, **more: object) -> Path:
-    execute(RunRequest(load_suite("toy"), "toy", episodes=episodes, out=folder, progress=False, **more))
+def toy_run(folder: Path, episodes: int = 3) -> Path:
+    execute(RunRequest(load_suite("toy"), "toy", episodes=episodes, out=folder, progress=False))
     return folder
 
 
