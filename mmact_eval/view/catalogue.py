@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import secrets
 import threading
@@ -101,18 +102,19 @@ class Catalogue:
     def look(self) -> None:
         """Look at everything once, until all episodes are counted."""
         self._discover()
-        while any(run.counting for run in self._runs.values()) and not self._over.is_set():
-            self._count_a_little()
-        self._looked = True
+        self._count_until(math.inf)
 
     def _look_again_and_again(self) -> None:
         while not self._over.is_set():
             began = time.monotonic()
             try:
-                self.look()
+                self._discover()
             except Exception:
                 log.exception("a look at the run folders has failed; it is tried again")
-            self._over.wait(max(_LEAST_PAUSE, _SHARE * (time.monotonic() - began)))
+            now = time.monotonic()
+            again = now + max(_LEAST_PAUSE, _SHARE * (now - began))
+            self._count_until(again)
+            self._over.wait(max(0.0, again - time.monotonic()))
 
     def _discover(self) -> None:
         found = discover(self.roots)
@@ -130,15 +132,16 @@ class Catalogue:
             self._publish(name, self._study_record(name, folder))
         self._forget(folders.keys() | studies.keys())
         self._note_problems(found)
+        self._looked = True
 
-    def _count_a_little(self) -> None:
-        """A turn over the runs that are not counted yet, those that changed last first."""
-        waiting = [(name, run) for name, run in self._runs.items() if run.counting]
-        for name, run in sorted(waiting, key=lambda one: -one[1].last_change()):
-            if self._over.is_set():
-                return
-            run.look()
-            self._publish(name, self._record(run))
+    def _count_until(self, end: float) -> None:
+        """Count runs that are not counted yet, those that changed last first, until all are or the time is over."""
+        while waiting := [(name, run) for name, run in self._runs.items() if run.counting]:
+            for name, run in sorted(waiting, key=lambda one: -one[1].last_change()):
+                if self._over.is_set() or time.monotonic() > end:
+                    return
+                run.look()
+                self._publish(name, self._record(run))
 
     def _record(self, watch: RunWatch) -> dict[str, Any]:
         try:

@@ -17,7 +17,7 @@ const make = (tag, attributes = {}, ...children) => {
 };
 const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const counted = (number, one) => `${number} ${one}${number === 1 ? "" : "s"}`;
-const percent = (rate) => `${(100 * rate).toFixed(1)} %`;
+const percent = (rate) => `${(100 * rate).toFixed(1)}\u00a0%`;
 const known = (value) => value !== null && value !== undefined;
 
 function duration(seconds) {
@@ -62,7 +62,7 @@ const studyReport = (id, record) => (BUNDLE ? record.report ?? null : `report?st
 function makeRow(id) {
   const tick = make("input", { type: "checkbox" });
   const link = make("a"), about = make("small"), tags = make("small");
-  const word = make("span", { className: "word" }), why = make("small", { className: "why" });
+  const word = make("span", { className: "word" }), why = make("small", { className: "why" }), where = make("small");
   const done = make("span"), bar = make("span", { className: "bar" }, make("i")), errors = make("small", { className: "errors" });
   const rate = make("span", { className: "big" }), of = make("small");
   const whisker = make("span", { className: "whisker", ariaHidden: "true" }, make("i"), make("b")), length = make("small");
@@ -71,7 +71,7 @@ function makeRow(id) {
   const facts = make("dl");
   const cell = (className, ...children) => make("td", { className }, ...children);
   const node = make("tr", {},
-    cell("tick", tick), cell("run", link, about, tags, why), cell("state", word),
+    cell("tick", tick), cell("run", link, about, tags, why), cell("state", word, where),
     cell("progress", done, bar, errors), cell("rate", rate, whisker, of, length), cell("pace", left, pace), cell("more", toggle));
   const inside = make("td", { colSpan: 7 }, make("div", { className: "box" }, facts));
   const details = make("tr", { className: "details", hidden: true }, inside);
@@ -81,7 +81,7 @@ function makeRow(id) {
     toggle.ariaExpanded = String(!details.hidden);
     if (!details.hidden) showFacts(facts, items.get(id));
   };
-  return { node, details, tick, link, about, tags, word, why, done, bar, errors, rate, whisker, of, length, left, pace, toggle, facts };
+  return { node, details, tick, link, about, tags, word, where, why, done, bar, errors, rate, whisker, of, length, left, pace, toggle, facts };
 }
 
 function update(row, id, record) {
@@ -102,6 +102,7 @@ function update(row, id, record) {
   showProgress(row, record);
   showRate(row, record);
   showPace(row, record);
+  showWhere(row, record);
   if (!row.details.hidden) showFacts(row.facts, record);
 }
 
@@ -119,9 +120,9 @@ function showRate(row, record) {
   const there = known(record.rate) && !record.counting && record.state !== "damaged";
   row.whisker.hidden = !there;
   put(row.rate, there ? percent(record.rate) : "–");
-  put(row.of, there ? `${(100 * record.low).toFixed(1)}–${percent(record.high)} · ${record.successes} of ${record.completed}` : "");
+  put(row.of, there ? `${(100 * record.low).toFixed(1)}–${percent(record.high)} · ${record.successes}\u00a0of\u00a0${record.completed}` : "");
   const length = record.length;
-  put(row.length, there && length ? `average length ${length.value.toFixed(2)} of ${length.of} (${length.low.toFixed(2)}–${length.high.toFixed(2)})` : "");
+  put(row.length, there && length ? `average length ${length.value.toFixed(2)} of ${length.of} (${length.low.toFixed(2)}\u2060–\u2060${length.high.toFixed(2)})` : "");
   if (!there) return;
   const [range, dot] = row.whisker.children;
   range.style.left = `${100 * record.low}%`;
@@ -134,13 +135,19 @@ function showPace(row, record) {
   if (pace) {
     put(row.left, known(pace.seconds_left) ? `about ${duration(pace.seconds_left)} left` : "time left not known yet");
     const parts = [];
-    if (known(pace.episodes_an_hour)) parts.push(`${few(pace.episodes_an_hour)} episodes/h`);
-    if (known(pace.queries_a_second)) parts.push(`${few(pace.queries_a_second)} queries/s`);
+    if (known(pace.episodes_an_hour)) parts.push(`${few(pace.episodes_an_hour)}\u00a0episodes/h`);
+    if (known(pace.queries_a_second)) parts.push(`${few(pace.queries_a_second)}\u00a0queries/s`);
     put(row.pace, parts.join(" · "));
     return;
   }
   put(row.left, "");
   put(row.pace, record.changed ? `last change ${BUNDLE ? when(record.changed * 1000) : duration(Math.max(0, now - record.changed)) + " ago"}` : "");
+}
+
+function showWhere(row, record) {
+  const since = Date.parse(record.started ?? "") / 1000;
+  const lasted = ACTIVE.has(record.state) && now > since ? `for ${duration(now - since)}` : "";
+  put(row.where, [record.host && `on ${record.host}`, lasted].filter(Boolean).join(" "));
 }
 
 function showFacts(list, record) {
@@ -249,8 +256,16 @@ function studyCard(id, record) {
   const said = [arms, planned ? `${done} of ${planned} episodes` : "", running ? `${running} running` : ""].filter(Boolean);
   return make("article", { className: `study${running ? "" : " s-finished"}` }, make("h3", {}, title),
     make("p", { className: "quiet", textContent: record.name }), record.why ? make("p", { className: "errors", textContent: record.why }) : bar,
-    make("p", { className: "quiet", textContent: said.join(" · ") }),
+    make("p", { className: "quiet", textContent: said.join(" · ") }), armList(record),
     errors ? make("p", { className: "errors", textContent: counted(errors, "error") }) : null);
+}
+
+function armList(record) {
+  const lines = record.arms.slice(0, 8).map((arm) => {
+    const run = items.get(arm.run), rate = run && known(run.rate) && run.state !== "damaged" ? percent(run.rate) : "–";
+    return [make("dt", { textContent: arm.label + (arm.baseline ? " (baseline)" : "") }), make("dd", { textContent: rate, title: arm.stopped })];
+  });
+  return make("dl", { className: "arms" }, ...lines.flat());
 }
 
 function showSummary(answer) {
@@ -284,7 +299,10 @@ function take(answer) {
   for (const id of [...rows.keys()]) if (!items.has(id)) rows.delete(id);
   version = answer.version;
   now = answer.now;
-  for (const [id, row] of rows) if (id in answer.items) update(row, id, items.get(id)); else showPace(row, items.get(id));
+  for (const [id, row] of rows) {
+    if (id in answer.items) update(row, id, items.get(id));
+    else { showPace(row, items.get(id)); showWhere(row, items.get(id)); }
+  }
   if (changed) {
     const runs = [...items.values()].filter((record) => record.kind === "run");
     offer("suite", runs.map((run) => run.suite));
