@@ -78,10 +78,10 @@ def test_a_run_appears_grows_ends_and_vanishes(browser: Browser, tmp_path: Path)
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            wait_for(browser, "mine", "state", "running")
+            wait_for(browser, "mine", "state .word", "running")
             seen = set()
             end = time.monotonic() + 90
-            while text(browser, "mine", "state") == "running":
+            while text(browser, "mine", "state .word") == "running":
                 assert time.monotonic() < end
                 seen.add(text(browser, "mine", "progress").splitlines()[0])
                 time.sleep(0.1)
@@ -90,7 +90,7 @@ def test_a_run_appears_grows_ends_and_vanishes(browser: Browser, tmp_path: Path)
             assert process.wait(60) in (0, 1)
         finally:
             process.kill()
-        wait_for(browser, "mine", "state", "finished")
+        wait_for(browser, "mine", "state .word", "finished")
         assert text(browser, "mine", "progress").startswith("50 of 50")
         browser.run(f"{row('mine')}.querySelector('.more button').focus()")
         for kind in ("rawKeyDown", "char", "keyUp"):
@@ -163,7 +163,7 @@ def test_a_bundle_opens_from_a_disk(browser: Browser, runs: Path, tmp_path: Path
     shutil.rmtree(site)
     address = (moved / "index.html").as_uri()
     browser.visit(address)
-    assert text(browser, "toy", "state") == "finished"
+    assert text(browser, "toy", "state .word") == "finished"
     assert text(browser, "toy", "progress").startswith("8 of 8")
     assert "Comparisons are made by" in browser.run("document.body.innerText")
     open_report(browser, f"{row('random')}.querySelector('a').click()")
@@ -180,4 +180,4 @@ def test_when_the_program_has_ended_the_page_says_so(browser: Browser, runs: Pat
         browser.visit(address)
     browser.wait("!document.getElementById('trouble').hidden")
     assert "No answer" in browser.run("document.getElementById('trouble').textContent")
-    assert text(browser, "toy", "state") == "finished"
+    assert text(browser, "toy", "state .word") == "finished"
