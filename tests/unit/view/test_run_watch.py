@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -69,12 +70,18 @@ def test_pipes_and_folders_in_the_place_of_files_stop_nobody(tmp_path: Path) -> 
         assert (record["state"] == "damaged") == (name not in ("live.json", "run.lock"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
+def test_what_may_not_be_read_is_said_and_told_once_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = toy_run(tmp_path / "run")
-    (folder / "episodes.jsonl").chmod(0)
-    record = told(RunWatch(folder))
-    assert (record["state"], record["why"]) == ("damaged", "episodes cannot be read: Permission denied")
+
+    def denied(*_: object) -> None:  # root, as whom tests may run, could read it
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    watch = RunWatch(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("mmact_eval.view.counts.open", denied, raising=False)
+        record = told(watch)
+        assert (record["state"], record["why"]) == ("damaged", "episodes cannot be read: Permission denied")
+    assert told(watch)["state"] == "finished"
 
 
 def test_a_contradiction_is_named(tmp_path: Path) -> None:
