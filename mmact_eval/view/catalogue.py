@@ -28,6 +28,12 @@ _SHARE = 4.0
 """Looking takes one part in so many of the time, and one."""
 
 
+_LONGEST_TEXT = 2000
+"""Letters of a text that is told."""
+
+_LONGEST_LIST = 200
+
+
 def identity(folder: Path) -> str:
     """A short name for a folder, the same as long as it stays where it is."""
     return hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
@@ -150,7 +156,7 @@ class Catalogue:
             log.warning("%s cannot be told of", watch.folder, exc_info=True)
             told = {"state": "damaged", "why": f"{type(error).__name__}: {error}"[:400], "counting": False}
             watch.counting = False
-        return {"kind": "run", **self._place(watch.folder), **told}
+        return {"kind": "run", **self._place(watch.folder), **clipped(told)}
 
     def _study_record(self, name: str, folder: Path) -> dict[str, Any]:
         now = signature(folder / "study.json")
@@ -168,7 +174,7 @@ class Catalogue:
              "baseline": arm.name == study.baseline, "stopped": study.stopped.get(arm.name, "")}
             for arm in study.arms
         ]  # fmt: skip
-        return {**record, "title": study.title, "arms": arms}
+        return {**record, **clipped({"title": study.title, "arms": arms})}
 
     def _place(self, folder: Path) -> dict[str, str]:
         """Where a folder is: in full, and as it is called under its root."""
@@ -199,6 +205,17 @@ class Catalogue:
             told.append({"folder": "", "why": "there are too many folders here; name those with runs"})
         with self._lock:
             self._problems = told
+
+
+def clipped(value: Any) -> Any:
+    """Plain data without what no page could hold: endless texts and lists, numbers that JSON has not."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
+    if isinstance(value, dict):
+        return {key: clipped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clipped(item) for item in value[:_LONGEST_LIST]]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _shown(path: str) -> str:

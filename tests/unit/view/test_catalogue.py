@@ -111,3 +111,18 @@ def test_names_that_are_no_text_are_told_all_the_same(tmp_path: Path) -> None:
     (record,) = catalogue.changes()["items"].values()
     assert record["name"] == "caf\\xe9"
     json.dumps(record).encode()
+
+
+def test_what_no_page_could_hold_is_not_told(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run")
+    name = "x" * 100_000
+    (folder / "manifest.json").write_text(json.dumps({"fingerprint": {}, "policy": {"name": name}, "command": [name]}))
+    (folder / "live.json").write_text(
+        '{"state": "running", "seconds_left": NaN, "machine_load": Infinity, "recent": {"seconds": NaN, "episodes": 3},'
+        ' "memory_left_gib": -Infinity, "engine": {"queries": 1e999, "batches": 1, "replicas": NaN}}'
+    )
+    catalogue = Catalogue([tmp_path])
+    catalogue.look()
+    found = catalogue.changes()
+    text = json.dumps(found, allow_nan=False)
+    assert len(text) < 20_000
