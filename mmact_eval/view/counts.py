@@ -90,6 +90,7 @@ class EpisodeCounts:
         self.tally = Tally()
         self._lines: dict[int, Line] | None = {}
         self._offset = 0
+        self._rest = b""
         self._anchor = b""
         self._inode: int | None = None
 
@@ -129,14 +130,17 @@ class EpisodeCounts:
         whole = new[: new.rfind(b"\n") + 1]
         self._take(whole)
         self._offset += len(whole)
+        self._rest = new[len(whole) :]
         self._anchor = (self._anchor + whole)[-_ANCHOR:]
         self.behind = bool(whole) and self._offset + len(new) - len(whole) < found.st_size
         self._known = now
         return True
 
     def settle(self) -> None:
-        """Give back what is only needed while the file grows; if it grows again, all of it is read again."""
-        if not self.behind:
+        """Nobody writes now: a last line without its end counts for what it is, and what is only needed while the file
+        grows is given back. If it grows again, all of it is read again."""
+        if not self.behind and self._lines is not None:
+            self._take(self._rest)
             self._lines = None
 
     def _goes_on(self, descriptor: int, found: os.stat_result) -> bool:

@@ -122,6 +122,19 @@ def test_a_settled_file_that_grows_again_is_counted_right(tmp_path: Path) -> Non
     assert shape(read_all(found)) == (4, 1, 0, 10)
 
 
+def test_a_last_line_without_its_end_counts_once_nobody_writes(tmp_path: Path) -> None:
+    file = tmp_path / "episodes.jsonl"
+    for rest, expected in ((text([result(9)])[:-1], (4, 0)), (text([result(9)])[:-9], (3, 1))):
+        file.write_bytes(text(SOME) + rest)
+        found = counts(file)
+        assert (read_all(found).successes, found.tally.unreadable) == (3, 0)
+        found.settle()
+        found.settle()
+        assert (found.tally.successes, found.tally.unreadable) == expected
+        file.write_bytes(text(SOME) + text([result(9)]))
+        assert (read_all(found).successes, found.tally.unreadable) == (4, 0)
+
+
 def test_it_is_what_a_report_counts(tmp_path: Path) -> None:
     fingerprint = {"suite": {"name": "toy"}}
     (tmp_path / "manifest.json").write_text(json.dumps({"fingerprint": fingerprint}))
