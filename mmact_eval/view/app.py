@@ -187,7 +187,8 @@ def _message(status: int, title: str, text: str) -> Response:
     content = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<title>{html.escape(title)}</title><link rel="stylesheet" href="/view.css"><main class="message">'
-        f'<h1>{html.escape(title)}</h1><p>{html.escape(text[:1].upper() + text[1:])}</p><p><a href="/">All runs</a></p></main></html>'
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(text[:1].upper() + text[1:])}</p>"
+        '<p><a href="/">All runs</a></p></main></html>'
     )
     policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
     return Response(content, status, {"Content-Security-Policy": policy}, "text/html")
