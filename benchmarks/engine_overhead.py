@@ -4,13 +4,15 @@
 
 The first table is the time from a worker's question to the answer in its hands, less the policy's own time: pickling
 two images, a pipe each way, scheduling. The second lets a policy sleep 50 ms a call, whatever the batch, as a GPU
-roughly does: with more workers the batches grow and the queries per second with them.
+roughly does: with more workers the batches grow and the queries per second with them. The third line is what it costs
+a run to say how it is doing (``live.json``), with as many processes as there are workers.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,7 +24,9 @@ import numpy as np
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.local import make_engine
-from mmact_eval.engine.options import EngineOptions
+from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.runs.files.live import EVERY
+from mmact_eval.runs.files.live_status import LiveStatus
 from mmact_eval.specs import EnvSpec, PolicySpec
 from mmact_eval.types import Episode, EpisodeResult, PolicyOutput, Query
 
@@ -75,6 +79,35 @@ def measure(workers: int, policy_seconds: float, step_seconds: float, size: int,
     }
 
 
+class _Counts:
+    done = advanced = 1
+
+
+class _Idle:
+    """An engine as `LiveStatus` sees it."""
+
+    problems = (None,)
+    reports = (EngineReport({k: {} for k in range(8)}, dict.fromkeys(range(8), 500.0)),)
+
+    def run(self) -> None: ...
+
+
+def telling(processes: int, times: int = 200) -> float:
+    """Milliseconds of this process for one writing of ``live.json``."""
+    started = [subprocess.Popen(["sleep", "600"]) for _ in range(processes)]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            status = LiveStatus({Path(folder): (100, _Counts())}, _Idle())
+            began = time.process_time()
+            for _ in range(times):
+                status.write()
+            return 1000 * (time.process_time() - began) / times
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -93,8 +126,11 @@ def main() -> None:
     for row in rows:
         ratio = row["queries_per_second"] / rows[0]["queries_per_second"]
         print(f"  {row['workers']:7d}  {row['queries_per_second']:9.1f}  {ratio:15.2f}×  {row['mean_batch']:10.1f}")
+    told = telling(8)
+    share = told / EVERY / 10
+    print(f"\nTelling how the run is doing, 8 workers: {told:.2f} ms every {EVERY:g} s, {share:.3f} % of a core")
     if args.json:
-        args.json.write_text(json.dumps({"overhead": alone, "scaling": rows}, indent=2) + "\n")
+        args.json.write_text(json.dumps({"overhead": alone, "scaling": rows, "telling_ms": told}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ _COMMANDS = {
     "serve": "Serve a policy to others, in openpi's protocol or another.",
     "compare": "Compare a run with another one on the same episodes; for CI.",
     "report": "Make reports from run folders.",
+    "view": "Show all runs and studies in a browser while they go on.",
     "recheck": "Run some of a run's episodes again, here, and compare bit by bit.",
     "export": "Write a run without times, videos and logs: small enough to publish.",
     "published": "List what others report, with sources.",

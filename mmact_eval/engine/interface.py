@@ -52,7 +52,7 @@ class Engine(Protocol):
 
     @property
     def reports(self) -> Sequence[EngineReport]:
-        """For each arm, what the engine can say about itself."""
+        """For each arm, what the engine can say about itself; asked while it runs, too, from another thread."""
         ...
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mmact_eval.results.metrics.collecting import merged
 from mmact_eval.results.metrics.metric import Metric
@@ -105,3 +106,17 @@ class Report:
     def runs(self) -> Sequence[ArmRun]:
         """All runs, suite by suite."""
         return [arm for suite in self.suites for arm in suite.arms]
+
+
+@runtime_checkable
+class LinksMedia(Protocol):
+    """What a report writer may offer besides: a page that is put somewhere else than videos and pictures lie."""
+
+    def linked_page(self, report: Report, link: Callable[[Path], str | None]) -> str:
+        """The page as text; nothing is written, and nothing but text is in it.
+
+        Args:
+            report: what it shows.
+            link: the address of a video's or picture's file, as the page is to name it; None leaves it out.
+        """
+        ...

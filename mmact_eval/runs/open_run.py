@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
@@ -105,6 +106,16 @@ class OpenRun:
     def shows_progress(self) -> bool:
         """Whether a bar was asked for."""
         return self._request.progress
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self._store.path
+
+    @property
+    def counts(self) -> tuple[int, ArmProgress] | None:
+        """The episodes planned, and those done so far; None if nothing is left to do."""
+        return (len(self.planned), self.progress) if self._pending else None
 
     @property
     def finished(self) -> list[EpisodeResult]:

@@ -92,7 +92,12 @@ class Progress:
 
 
 class ArmProgress:
-    """Counts one run's results as they come."""
+    """Counts one run's results as they come.
+
+    Attributes:
+        done: episodes that are over, those that were before included.
+        advanced: of these, those that came to their end since the start.
+    """
 
     def __init__(self, whole: Progress, name: str, done: Sequence[EpisodeResult]) -> None:
         """
@@ -103,6 +108,8 @@ class ArmProgress:
         """
         self._whole = whole
         self._name = name
+        self.done = len(done)
+        self.advanced = 0
         self._successes = sum(result.outcome == "success" for result in done)
         self._completed = sum(result.outcome != "error" for result in done)
         self._errors = 0
@@ -123,6 +130,8 @@ class ArmProgress:
 
     def update(self, result: EpisodeResult) -> None:
         """One more episode is over."""
+        self.done += 1
+        self.advanced += 1
         self._successes += result.outcome == "success"
         self._completed += result.outcome != "error"
         self._errors += result.outcome == "error"

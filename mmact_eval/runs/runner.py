@@ -22,6 +22,7 @@ from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.rollout import stages
 from mmact_eval.runs.episodes import pending_episodes, plan_episodes, select_tasks, suite_tasks
+from mmact_eval.runs.files.live_status import LiveStatus
 from mmact_eval.runs.folder import RunFolder
 from mmact_eval.runs.open_run import OpenRun
 from mmact_eval.runs.progress import Progress
@@ -113,7 +114,8 @@ def _run(runs: Mapping[str, OpenRun], engine: Engine, outcomes: dict[str, RunOut
                 run.progress.say(run.done_before)
             for warning in run.warnings:
                 run.progress.say(f"warning: {warning}")
-        engine.run()
+        with LiveStatus({run.folder: run.counts for run in runs.values()}, engine):
+            engine.run()
     for (name, run), problem, report in zip(runs.items(), engine.problems, engine.reports, strict=True):
         try:
             outcomes[name] = problem or run.outcome(report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,14 @@ class Media:
         out: the folder of the page.
         budget: bytes that may still be embedded.
         largest: bytes of the largest file to embed.
+        link: what the page calls a file, None to leave it out; if it is given, nothing is embedded.
         embedded: (MIME type, bytes) by number: the page's script finds them by it.
     """
 
     out: Path
     budget: int
     largest: int
+    link: Callable[[Path], str | None] | None = None
     embedded: list[tuple[str, bytes]] = field(default_factory=list)
     linked: int = 0
 
@@ -46,14 +48,20 @@ class Media:
         kind = {**_VIDEO_TYPES, **_IMAGE_TYPES}.get(file.suffix.lower())
         try:
             size = file.stat().st_size
-            if kind is None or not size:
-                return None
-            if size <= min(self.budget, self.largest):
-                self.embedded.append((kind, file.read_bytes()))
-                self.budget -= size
-                return {"id": len(self.embedded) - 1, "type": kind}
         except OSError:
             return None
+        if kind is None or not size:
+            return None
+        if self.link is not None:
+            address = self.link(file)
+            return None if address is None else {"src": address, "type": kind}
+        if size <= min(self.budget, self.largest):
+            try:
+                self.embedded.append((kind, file.read_bytes()))
+            except OSError:
+                return None
+            self.budget -= size
+            return {"id": len(self.embedded) - 1, "type": kind}
         self.linked += 1
         return {"src": quote(os.fsencode(os.path.relpath(file.resolve(), self.out.resolve()))), "type": kind}
 

@@ -9,7 +9,7 @@ import base64
 import datetime
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,23 @@ EMBED_FILE = 2 * 2**20
 """Bytes of the largest file in the page."""
 
 
-def write(report: Report, out: Path) -> list[Path]:
-    """Write ``report.html`` into the folder `out`.
+class _Writer:
+    """The report writer; see `mmact_eval.results.report_data.LinksMedia` for what it offers besides."""
 
-    Raises:
-        UsageError: it cannot be written.
-    """
-    return [write_text(out, "report.html", render(report, out))]
+    def __call__(self, report: Report, out: Path) -> list[Path]:
+        """Write ``report.html`` into the folder `out`.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        return [write_text(out, "report.html", render(report, out))]
+
+    def linked_page(self, report: Report, link: Callable[[Path], str | None]) -> str:
+        """The page with everything but text outside of it."""
+        return _rendered(report, Media(Path(), 0, 0, link))
+
+
+write = _Writer()
 
 
 def render(report: Report, out: Path, embed_total: int = EMBED_TOTAL, embed_file: int = EMBED_FILE) -> str:
@@ -51,9 +61,12 @@ def render(report: Report, out: Path, embed_total: int = EMBED_TOTAL, embed_file
         out: the folder it will lie in; links to videos are relative to it.
         embed_total, embed_file: bytes of media in the page, all together and of one file.
     """
+    return _rendered(report, Media(out, embed_total, embed_file))
+
+
+def _rendered(report: Report, media: Media) -> str:
     import jinja2
 
-    media = Media(out, embed_total, embed_file)
     data = page_data(report, media)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {

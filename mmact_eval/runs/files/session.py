@@ -22,7 +22,9 @@ from pydantic import (
 from mmact_eval.runs.manifest import Text
 
 
-class _Lenient(BaseModel):
+class Lenient(BaseModel):
+    """A record in which what is odd counts as not there."""
+
     model_config = ConfigDict(extra="allow", frozen=True)
 
     @field_validator("*", mode="wrap")
@@ -34,7 +36,7 @@ class _Lenient(BaseModel):
             return cls.model_fields[str(info.field_name)].get_default(call_default_factory=True)
 
 
-class Machine(_Lenient):
+class Machine(Lenient):
     """Where it ran; see `mmact_eval.machine.host.machine`."""
 
     host: Text = ""
@@ -48,7 +50,7 @@ class Machine(_Lenient):
     git: Text = ""
 
 
-class Session(_Lenient):
+class Session(Lenient):
     """A line.
 
     Attributes:

@@ -127,6 +127,11 @@ class Browser:
         self.send("Page.navigate", url=file.resolve().as_uri())
         self.wait("document.documentElement?.dataset.ready === 'yes'")
 
+    def visit(self, address: str, ready: str = "document.documentElement?.dataset.ready === 'yes'") -> None:
+        """Show an address and wait until something holds there."""
+        self.send("Page.navigate", url=address)
+        self.wait(f"document.readyState === 'complete' && ({ready})")
+
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression; promises are awaited."""
         answer = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
@@ -136,7 +141,16 @@ class Browser:
 
     def wait(self, condition: str) -> None:
         """Until a JavaScript expression is true."""
-        self._until(lambda: bool(self.run(condition)), condition)
+        self._until(lambda: bool(self._run_anywhere(condition)), condition)
+
+    def _run_anywhere(self, script: str) -> Any:
+        """The value, None while one page makes room for another."""
+        try:
+            return self.run(script)
+        except RuntimeError as error:
+            if "Execution context was destroyed" in str(error) or "Cannot find context" in str(error):
+                return None
+            raise
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + _PATIENCE
