@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
@@ -27,6 +29,7 @@ from mmact_eval.runs.progress import ArmProgress
 from mmact_eval.runs.reading import read_sessions
 from mmact_eval.runs.request import RunOutcome, RunRequest
 from mmact_eval.runs.session_notes import SessionNotes
+from mmact_eval.runs.shard import Shard, whole_plan
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import Episode, EpisodeResult
 from mmact_eval.wording import counted
@@ -53,6 +56,7 @@ class OpenRun:
         planned: Sequence[Episode],
         pending: Sequence[Episode],
         facts: Mapping[str, str],
+        whole: Sequence[Episode],
         reference: PlanReference | None = None,
     ) -> None:
         """Open the folder for these episodes.
@@ -63,9 +67,10 @@ class OpenRun:
             plugin, env_spec: of its suite.
             made: the policy asked for.
             policy: which acts, as the request's extension wraps it.
-            planned: those that the policy covers.
+            planned: those that the policy covers; of a part those of the part.
             pending: those of them that are left to do.
             facts: what else the results depend on, for the fingerprint.
+            whole: those of all parts.
             reference: what the policy's texts are compared with.
 
         Raises:
@@ -80,11 +85,13 @@ class OpenRun:
         versions = {**plugin.versions(), **facts}
         asked = provenance.fingerprint(suite, policy.spec, made, request.seed, versions, env_spec.physics)
         asked = without_outputs({**asked, **request.extension.settings}, store.path)
-        scope = {
+        scope: dict[str, Any] = {
             "tasks": list(dict.fromkeys(episode.task for episode in planned)),
             "tasks_in_suite": len(suite_tasks(plugin, request.suite)),
             "episodes_planned": len(planned),
         }
+        if request.shard is not None:
+            scope |= of_part(request.shard, whole, planned)
         manifest = Manifest.of(request.suite, env_spec, policy.spec, made, asked, **scope)
         weigh = policy.weigh if isinstance(policy, WeighsDifferences) else all_count
         self._manifest = store.open_manifest(manifest, weigh)
@@ -224,3 +231,12 @@ class OpenRun:
             self._store.append(kept)
             self._done[again.episode] = kept
         self.progress.update(before)
+
+
+def of_part(shard: Shard, whole: Sequence[Episode], part: Sequence[Episode]) -> dict[str, Any]:
+    """What a part's manifest and sessions say in place of a whole run's, as plain data; its tasks have different
+    numbers of episodes."""
+    return {
+        "episodes_planned": dict(Counter(episode.task for episode in part)),
+        "shard": {"index": shard.index, "count": shard.count, "plan": whole_plan(whole)},
+    }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmact_eval.engine.options import EngineOptions
     from mmact_eval.results.report_data import Report
     from mmact_eval.runs.runner import RunRequest
+    from mmact_eval.runs.shard import Shard
 
 
 def parse_assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
@@ -182,6 +183,10 @@ _OPTIONS = {
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
         help="Largest number of queries the policy gets at once."),
     "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most this many episodes now."),
+    "shard": click.option(
+        "--shard", metavar="I/N",
+        help="Run only part I of N, from 0, in a folder of its own; slurm: the place in a Slurm array. "
+             "`mmact-eval merge` puts the parts together."),
     "overrides": click.option(
         "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite."),
     "retries": click.option(
@@ -221,6 +226,17 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return pick_options(*(name for name in _OPTIONS if name != "plan_reference"))(command)
 
 
+def parsed_shard(text: str | None) -> Shard | None:
+    """Which part was asked for, if any.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    from mmact_eval.runs.shard import parse_shard
+
+    return None if text is None else parse_shard(text)
+
+
 def engine_options(given: Mapping[str, Any]) -> EngineOptions:
     """How the engine works, from the values of the options.
 
@@ -235,19 +251,28 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
     return EngineOptions(**{name: given[name] for name in names})
 
 
-def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:
+def request_from(given: Mapping[str, Any], out: Path | None = None, **others: Any) -> RunRequest:
     """A request from the values of `run_options` (and fields that a command sets by itself).
+
+    Args:
+        given: the values.
+        out: the folder as typed; a part's is below it.
+        others: further fields.
 
     Raises:
         UsageError: a value makes no sense.
     """
     from mmact_eval.config.suite_file import load_suite
+    from mmact_eval.runs.request import of_part
     from mmact_eval.runs.runner import RunRequest
 
+    shard = parsed_shard(given["shard"])
     return RunRequest(
         suite=load_suite(given["suite"], given["overrides"]),
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         options=engine_options(given),
+        shard=shard,
+        out=out and of_part(out, shard),
         **{
             name: given[name]
             for name in ("overrides", "policy", "tasks", "episodes", "init_states", "seed", "limit", "shuffle")
