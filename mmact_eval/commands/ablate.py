@@ -52,7 +52,8 @@ or videos that are missing, 2 something asked for does not exist or does not fit
               help="Which arms share the workers: those of one policy with the same arguments (one copy of it in "
                    "memory), all (every arm's policy in memory at once), or none (arm by arm).")  # fmt: skip
 @pick_options("config", "tasks", "episodes", "init_states", "policy_args", "engine", "workers", "max_batch",
-              "shard", "overrides", "retries", "policy_timeout", "cached_envs", "allow_renderer", "plan_reference")  # fmt: skip
+              "shard", "overrides", "retries", "policy_timeout", "cached_envs", "allow_renderer",
+              "plan_reference")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder.  [default: runs/studies/STUDY/SUITE-POLICY-seedN]"
 )

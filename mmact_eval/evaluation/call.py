@@ -60,10 +60,11 @@ def evaluate(
             fewer.
         init_states: numbers, or a text such as ``"0-19"``, in this order; None for all.
         seed: the run's seed.
-        shard: only part i of n of the episodes, ``"0/3"``, or ``"slurm"`` for the place in a Slurm array; None for all of
-            them. `mmact_eval.derived.merge` puts parts together.
+        shard: only part i of n of the episodes, ``"0/3"``, or ``"slurm"`` for the place in a Slurm array; None for all
+            of them. `mmact_eval.derived.merge` puts parts together.
         workers: worker processes.
-        out: the run folder (of a part: a folder in it), resumed if it holds part of the same run; None for one that is deleted with the results.
+        out: the run folder (of a part a folder in it), resumed if it holds part of the same run; None for one that is
+            deleted with the results.
         on_episode: called with each result as it is finished, in this thread; True ends the run there.
         policy_args: keyword arguments for a policy that is made here.
         identity: what a policy object is made of, such as ``"run 7, step 1200"``. Weights in memory cannot be told

@@ -158,13 +158,6 @@ class RunFacts:
         note = renderers.note(session.prepared for session in self._sessions)
         return (note,) if note else ()
 
-    def part_note(self) -> tuple[str, ...]:
-        """That these are not all episodes, if they are a part."""
-        shard = self._manifest.shard
-        if shard is None:
-            return ()
-        return (f"This is {shard.in_words} of a run (--shard); mmact-eval merge puts the parts together.",)
-
     def fingerprint(self) -> str:
         """The protocol fingerprint as a short hash; "" if there is none."""
         manifest = self._manifest

@@ -216,7 +216,6 @@ def summarize(results: Iterable[EpisodeResult], manifest: Manifest, sessions: Se
         errors=tuple(result for result in ordered if result.outcome == "error"),
         not_real=facts.not_real(),
         warnings=(
-            *facts.part_note(),
             *_warnings(total),
             *_scene_remarks(ordered),
             *facts.pictures_differ(),

@@ -153,11 +153,12 @@ class RunFolder:
         """Add a line and make sure that it is on the disk, in a file that can be found.
 
         Raises:
-            RunAborted: it could not be written (a full disk, say), and the lines before it are safe; or see
-                `require_in_place`.
+            RunAborted: it could not be written (a full disk, say), and the lines before it are safe; the folder is not
+                this process's any more; or see `require_in_place`.
         """
         if self._log is None:
             raise RuntimeError("open_episodes comes before append")
+        self._lock.require()
         self.require_in_place(result)
         self._log.append(to_line(result, self._digest))
         self._results[result.episode] = result
@@ -191,6 +192,7 @@ class RunFolder:
     def add_session(self, **facts: Any) -> None:
         """Record that the run was started (again), or what it had used when it ended (see `Session`)."""
         self._is_written = True
+        self._lock.require()
         try:
             with open(self.path / "sessions.jsonl", "ab+") as stream:
                 cut = stream.tell() and os.pread(stream.fileno(), 1, stream.tell() - 1) != b"\n"  # by a crash

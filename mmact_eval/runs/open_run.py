@@ -91,7 +91,7 @@ class OpenRun:
             "episodes_planned": len(planned),
         }
         if request.shard is not None:
-            scope |= of_part(request.shard, whole, planned)
+            scope |= _scope_of(request.shard, whole, planned)
         manifest = Manifest.of(request.suite, env_spec, policy.spec, made, asked, **scope)
         weigh = policy.weigh if isinstance(policy, WeighsDifferences) else all_count
         self._manifest = store.open_manifest(manifest, weigh)
@@ -233,7 +233,7 @@ class OpenRun:
         self.progress.update(before)
 
 
-def of_part(shard: Shard, whole: Sequence[Episode], part: Sequence[Episode]) -> dict[str, Any]:
+def _scope_of(shard: Shard, whole: Sequence[Episode], part: Sequence[Episode]) -> dict[str, Any]:
     """What a part's manifest and sessions say in place of a whole run's, as plain data; its tasks have different
     numbers of episodes."""
     return {

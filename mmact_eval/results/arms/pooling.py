@@ -98,4 +98,8 @@ def _asked(runs: Sequence[Run], repeated: int) -> Mapping[str, Any]:
     if repeated:
         return {"shard": None, "tasks": tasks, "episodes_planned": None}  # nobody knows how many were asked for twice
     planned = {task: [number for one in facts if (number := one.asked(task)) is not None] for task in tasks}
-    return {"shard": None, "tasks": tasks, "episodes_planned": {task: sum(numbers) for task, numbers in planned.items() if numbers}}
+    return {
+        "shard": None,
+        "tasks": tasks,
+        "episodes_planned": {task: sum(numbers) for task, numbers in planned.items() if numbers},
+    }
