@@ -25,6 +25,7 @@ _COMMANDS = {
     "record": "Record a policy's successes as a LeRobot data set.",
     "serve": "Serve a policy to others, in openpi's protocol or another.",
     "compare": "Compare a run with another one on the same episodes; for CI.",
+    "merge": "Put parts of a run, or runs of the same, together as one run.",
     "report": "Make reports from run folders.",
     "recheck": "Run some of a run's episodes again, here, and compare bit by bit.",
     "export": "Write a run without times, videos and logs: small enough to publish.",

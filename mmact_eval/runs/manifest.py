@@ -114,12 +114,10 @@ class ShardPart(_Part):
 
     Attributes:
         index, count: part `index`, from 0, of `count`.
-        plan: the whole run's episodes (`mmact_eval.runs.shard.WholePlan`).
     """
 
     index: int = 0
     count: int = 1
-    plan: dict[str, dict[str, str]] = {}
 
     @property
     def in_words(self) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mmact_eval.engine.arms import EngineArm
@@ -29,7 +30,7 @@ from mmact_eval.runs.progress import ArmProgress
 from mmact_eval.runs.reading import read_sessions
 from mmact_eval.runs.request import RunOutcome, RunRequest
 from mmact_eval.runs.session_notes import SessionNotes
-from mmact_eval.runs.shard import Shard, whole_plan
+from mmact_eval.runs.shard import whole_plan
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import Episode, EpisodeResult
 from mmact_eval.wording import counted
@@ -91,7 +92,8 @@ class OpenRun:
             "episodes_planned": len(planned),
         }
         if request.shard is not None:
-            scope |= _scope_of(request.shard, whole, planned)
+            per_task = dict(Counter(episode.task for episode in planned))  # a part's tasks have not equally many
+            scope |= {"episodes_planned": per_task, "shard": asdict(request.shard)}
         manifest = Manifest.of(request.suite, env_spec, policy.spec, made, asked, **scope)
         weigh = policy.weigh if isinstance(policy, WeighsDifferences) else all_count
         self._manifest = store.open_manifest(manifest, weigh)
@@ -104,7 +106,8 @@ class OpenRun:
         earlier = read_sessions(store.path) if completed else []
         looks = bool(policy.spec.cameras or request.extension.cameras)
         one_renderer = looks and not request.options.allow_renderer
-        self._notes = SessionNotes(store, made, request.options, scope, len(pending), earlier, one_renderer)
+        noted = {**scope, "plan": whole_plan(whole)}
+        self._notes = SessionNotes(store, made, request.options, noted, len(pending), earlier, one_renderer)
         if self.finished:
             check_files_read(store.path, made)
 
@@ -231,12 +234,3 @@ class OpenRun:
             self._store.append(kept)
             self._done[again.episode] = kept
         self.progress.update(before)
-
-
-def _scope_of(shard: Shard, whole: Sequence[Episode], part: Sequence[Episode]) -> dict[str, Any]:
-    """What a part's manifest and sessions say in place of a whole run's, as plain data; its tasks have different
-    numbers of episodes."""
-    return {
-        "episodes_planned": dict(Counter(episode.task for episode in part)),
-        "shard": {"index": shard.index, "count": shard.count, "plan": whole_plan(whole)},
-    }

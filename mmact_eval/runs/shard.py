@@ -17,7 +17,7 @@ from mmact_eval.errors import UsageError
 from mmact_eval.types import Episode
 
 WholePlan = Mapping[str, Mapping[str, str]]
-"""The episodes of a whole run, in order: task → seed → init states, as in ``0-19,25``."""
+"""The episodes of a run, of all its parts: task → seed → init states, as in ``0-19,25``, in order."""
 
 SLURM = "slurm"
 """Stands for the place in a Slurm array."""

@@ -58,6 +58,7 @@ class Session(_Lenient):
         command: as typed.
         pending: episodes that were left to do.
         tasks, tasks_in_suite, episodes_planned, shard: as in the manifest, of this start.
+        plan: the episodes of all parts (see `mmact_eval.runs.shard.WholePlan`).
         options: of this start's engine (see `mmact_eval.engine.options.EngineOptions`).
         machine: that it ran on.
         prepared: what a worker has chosen, e.g. ``{"gl": "egl"}``.
@@ -74,6 +75,7 @@ class Session(_Lenient):
     tasks_in_suite: int | None = None
     episodes_planned: int | dict[str, int] | None = None
     shard: ShardPart | None = None
+    plan: dict[str, dict[str, str]] = {}
     options: dict[str, Any] = {}
     machine: Machine = Machine()
     prepared: dict[str, Any] = {}
