@@ -6,7 +6,6 @@ import contextlib
 import errno
 import importlib
 import os
-import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
@@ -116,9 +115,9 @@ def main() -> None:
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
-    except Stopped:
+    except Stopped as stopped:
         click.echo("Stopped.", err=True)
-        sys.exit(128 + signal.SIGTERM)
+        sys.exit(128 + stopped.number)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ import click
 import yaml
 
 from mmact_eval.commands.common.values import parse_value
-from mmact_eval.errors import MmactEvalError, RunAborted, Stopped, UsageError, did_you_mean
+from mmact_eval.errors import MmactEvalError, Preempted, RunAborted, Stopped, UsageError, did_you_mean
+from mmact_eval.machine import host
+from mmact_eval.machine.slurm import requeue_command
 
 if TYPE_CHECKING:
     from mmact_eval.engine.options import EngineOptions
@@ -116,9 +119,16 @@ def _of_an_earlier_state(folder: Path, files: Sequence[Path]) -> list[Path]:
     return [file for file in sorted(folder.glob("report.*")) if file not in files and file.stat().st_mtime < last]
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM raise `Stopped`."""
-    signal.signal(signal.SIGTERM, _raise_stopped)
+_PREEMPTS = (signal.SIGUSR1, signal.SIGUSR2)
+"""What batch systems send before they take the place away (``sbatch --signal=USR1@60``)."""
+
+_STOPS = (signal.SIGTERM, *_PREEMPTS)
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM, SIGUSR1 and SIGUSR2 raise `Stopped`."""
+    for number in _STOPS:
+        signal.signal(number, _raise_stopped)
 
 
 SAFE = "Finished episodes are safe; give the same command again to resume."
@@ -126,19 +136,31 @@ SAFE = "Finished episodes are safe; give the same command again to resume."
 
 @contextmanager
 def stopped_safely(advice: str = SAFE) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end what runs inside in words.
+    """Let Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end what runs inside in words.
 
     Args:
         advice: what is kept, and what to do next.
 
     Raises:
         RunAborted: it was stopped.
+        Preempted: by SIGUSR1 or SIGUSR2.
     """
-    stop_on_sigterm()
+    stop_on_signals()
     try:
         yield
-    except (KeyboardInterrupt, Stopped):
+    except KeyboardInterrupt:
         raise RunAborted(f"stopped. {advice}") from None
+    except Stopped as stopped:
+        name = signal.Signals(stopped.number).name
+        kind = Preempted if stopped.number in _PREEMPTS else RunAborted
+        raise kind(f"stopped by {name}. {advice} {_again()}") from None
+
+
+def _again() -> str:
+    """The command, and what a job of a batch system does in its place."""
+    requeue = requeue_command()
+    whole = shlex.join(host.command_line())
+    return f"That is `{whole}`, or in its job `{requeue}`." if requeue else f"That is `{whole}`."
 
 
 def published_model(against: str | None) -> str | None:
@@ -156,7 +178,9 @@ def published_model(against: str | None) -> str | None:
 
 
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+    for other in _STOPS:  # a second one must not keep the first from being obeyed
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
 
 
 _OPTIONS = {

@@ -51,7 +51,7 @@ name: two
 base: {suite: toy, policy: random, episodes: 3}
 arms:
   plain: {}
-  late: {transforms: [delay: 4]}
+  late: {transforms: [{quantize: {bins: 4}}]}
 """
 
 
