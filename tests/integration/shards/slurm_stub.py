@@ -178,7 +178,7 @@ class Slurm:
                         assert time.monotonic() < deadline and task.poll() is None, output.read_text()  # noqa: PT018
                         time.sleep(0.02)
                     task.send_signal(signal.SIGUSR1)  # to the script alone: B:
-                code = task.wait(timeout=300)
+                code = task.wait(timeout=200)
             starts += 1
         self.ended[name] = Ended(name, code, output.read_text(), starts)
 

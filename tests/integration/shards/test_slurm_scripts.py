@@ -152,7 +152,7 @@ def test_a_ray_cluster_of_the_allocation(tmp_path: Path, short_folder: Path, rea
     assert task.code == 0, task.output
     found = json.loads(told.read_text())
     assert found["nodes"] == 2
-    assert found["address"] == "127.0.0.1:20100"
+    assert found["address"].endswith(":20100")
     assert " ".join(found["arguments"]) == (
         "run --suite toy --policy toy --engine ray --ray-address auto --policy-replicas auto --workers 2 --out run "
         "--episodes 4"
