@@ -50,8 +50,8 @@ def _made_differently(first: Source, other: Source) -> list[Change]:
     """Differences of the fingerprints, without what the policy itself has written, which may be at different stages."""
     outputs = [wrote(source.run.folder) for source in (first, other)]
     names = {part: outputs[0].get(part, set()) | outputs[1].get(part, set()) for part in ("code", "paths")}
-    prints = (_without(source.run.fingerprint, names) for source in (first, other))
-    return provenance.differences(*prints)
+    there, now = (_without(source.run.fingerprint, names) for source in (first, other))
+    return provenance.differences(there, now)
 
 
 def _without(print_: Mapping[str, Any], names: Mapping[str, Collection[str]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def merge_studies(
     require_outside(out, found)
     contents = [_read(folder) for folder in found]
     for folder, content in zip(found[1:], contents[1:], strict=True):
-        changed = differences(*({key: one.get(key) for key in ("study", "base")} for one in (contents[0], content)))
+        one_study, other = ({key: one.get(key) for key in ("study", "base")} for one in (contents[0], content))
+        changed = differences(one_study, other)
         if changed:
             lines = "\n".join(f"  - {line}" for line in changed)
             raise RunFolderError(f"{found[0]} and {folder} hold different studies (the first → the second):\n{lines}")

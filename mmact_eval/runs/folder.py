@@ -178,6 +178,7 @@ class RunFolder:
             return
         why = self._log.trouble()
         if why:
+            self._lock.require()  # somebody else has it, and writes
             log, self._log = self._log, None
             log.close()
             self._results |= {result.episode: result for result in unwritten}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -193,11 +194,9 @@ def test_halves_by_task_from_two_machines_are_one_table(place: Path, undivided: 
 
 
 @pytest.fixture
-def odd(place: Path, parts: Path, tmp_path: Path) -> Iterator[Path]:
+def odd(parts: Path, tmp_path: Path) -> Path:
     """A copy of part 0 to be changed."""
-    copy = tmp_path / "odd"
-    without_times(parts / "shard-0-of-3", copy)
-    return copy  # type: ignore[return-value]
+    return without_times(parts / "shard-0-of-3", tmp_path / "odd")
 
 
 def change(folder: Path, name: str, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -242,9 +241,8 @@ def test_another_renderer_is_refused_unless_allowed_and_then_told(parts: Path, t
     drawn = tmp_path / "drawn"
     for index, name in ((0, "NVIDIA A"), (1, "NVIDIA B"), (2, "NVIDIA A")):
         copy = without_times(parts / f"shard-{index}-of-3", drawn / f"shard-{index}-of-3")
-        change(copy, "sessions.jsonl", lambda line, name=name: {**line, "prepared": {"renderer": name}})
-        for file in ("manifest.json",):
-            change(copy, file, _with_camera)
+        change(copy, "sessions.jsonl", functools.partial(_drawn_by, name))
+        change(copy, "manifest.json", _with_camera)
         lines = [json.loads(line) for line in (copy / "episodes.jsonl").read_text().splitlines()]
         bare = [{key: value for key, value in line.items() if key != "digest"} for line in lines]
         (copy / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in bare))
@@ -253,6 +251,10 @@ def test_another_renderer_is_refused_unless_allowed_and_then_told(parts: Path, t
     assert "NVIDIA B" in refused
     mmact("merge", str(drawn), "--out", str(tmp_path / "m"), "--allow-renderer")
     assert "Images were drawn by 2 renderers" in mmact("report", str(tmp_path / "m"), "--format", "csv").stdout
+
+
+def _drawn_by(renderer: str, session: dict[str, Any]) -> dict[str, Any]:
+    return {**session, "prepared": {"renderer": renderer}}
 
 
 def _with_camera(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -283,9 +285,10 @@ def test_out_is_whole_or_not_there(parts: Path, tmp_path: Path, mmact: Mmact) ->
     assert "which is to be merged" in mmact("merge", str(parts), "--out", str(inside), code=2).stderr
 
 
-def touch(file: Path) -> None:
-    file.parent.mkdir(exist_ok=True)
-    file.touch()
+def touch(*files: Path) -> None:
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
 
 
 @pytest.mark.parametrize(
@@ -297,7 +300,7 @@ def touch(file: Path) -> None:
             "is a recorded data set",
         ),
         (lambda folder: [(folder / name).mkdir() for name in ("shard-0-of-2", "shard-0-of-3")], "parts of 2 and 3"),
-        (lambda folder: [(folder / "shard-0-of-2").mkdir(), touch(folder / "manifest.json")], "Say which is meant"),
+        (lambda folder: touch(folder / "shard-0-of-2" / "x", folder / "manifest.json"), "Say which is meant"),
     ],
     ids=["nothing", "data set", "two divisions", "run and parts"],
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mmact_eval.engine.limits import running_clock, standstill
+from mmact_eval.engine.limits import standstill
 from mmact_eval.engine.limits.running_clock import running_seconds
 from mmact_eval.engine.limits.standstill import Standstill, says_something
 from mmact_eval.policies.remote.links.background import BackgroundLoop
@@ -24,7 +24,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds by which the monotonic clock is ahead: as after an hour's standstill."""
     ahead = [0.0]
     real = time.monotonic
-    monkeypatch.setattr(running_clock.time, "monotonic", lambda: real() + ahead[0])
+    monkeypatch.setattr("mmact_eval.engine.limits.running_clock.time.monotonic", lambda: real() + ahead[0])
     return ahead
 
 

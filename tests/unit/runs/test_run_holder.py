@@ -137,30 +137,29 @@ def test_of_two_that_succeed_the_same_dead_run_the_slower_finds_the_door_shut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere(tmp_path, 3600)
-    make, faster = holder._make, []
+    make = holder._make
+    faster: dict[str, HolderFile] = {}
 
     def overtaken(*arguments: Any) -> None:
-        if not faster:
-            faster.append(None)
-            faster[0] = HolderFile(tmp_path)  # type: ignore[call-overload]
+        monkeypatch.setattr(holder, "_make", make)
+        faster["one"] = HolderFile(tmp_path)
         make(*arguments)
 
     monkeypatch.setattr(holder, "_make", overtaken)
     with pytest.raises(InUse):
         HolderFile(tmp_path)
-    assert faster[0].is_ours()  # type: ignore[attr-defined]
+    assert faster["one"].is_ours()
 
 
 def test_one_whose_predecessor_was_succeeded_and_released_meanwhile_starts_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere(tmp_path, 3600)
-    make, passed = holder._make, []
+    make = holder._make
 
     def everything_happens(*arguments: Any) -> None:
-        if not passed:
-            passed.append(True)
-            HolderFile(tmp_path).release()
+        monkeypatch.setattr(holder, "_make", make)
+        HolderFile(tmp_path).release()
         make(*arguments)
 
     monkeypatch.setattr(holder, "_make", everything_happens)
