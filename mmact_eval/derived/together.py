@@ -10,6 +10,7 @@ from typing import Any
 from mmact_eval.derived.sources import Source
 from mmact_eval.errors import RunFolderError
 from mmact_eval.runs.fingerprint import differences
+from mmact_eval.runs.reading import Run
 from mmact_eval.runs.shard import Shard
 from mmact_eval.types import Episode, EpisodeResult
 from mmact_eval.wording import counted
@@ -53,14 +54,25 @@ def together(sources: Sequence[Source]) -> Together:
                 doubles[episode] = None
                 if before.reproducible() != result.reproducible():
                     contradictions.append(_contradiction(origin[episode], before, source, result))
-                found[episode] = replace(before, artifacts={**result.artifacts, **before.artifacts})
-                folders[episode] = {**own, **folders[episode]}
+                found[episode], folders[episode] = _with_files_of(before, folders[episode], result, own)
     if contradictions:
         raise RunFolderError(
             f"{counted(len(contradictions), 'episode has', 'episodes have')} different results, and nobody knows which "
             f"is right: {listed(contradictions)}. `mmact-eval recheck` runs episodes again."
         )
     return Together(found, folders, list(doubles))
+
+
+def _with_files_of(
+    before: EpisodeResult, folders: Mapping[str, Path], again: EpisodeResult, others: Mapping[str, Path]
+) -> tuple[EpisodeResult, dict[str, Path]]:
+    """A result with the artifacts that only another run has, and the folder of each."""
+    kept = {kind for kind, name in before.artifacts.items() if (folders[kind] / name).is_file()}
+    added = {kind: name for kind, name in again.artifacts.items() if kind not in kept}
+    there = {kind for kind, name in added.items() if (others[kind] / name).is_file()}
+    told = {kind: name for kind, name in before.artifacts.items() if kind.removesuffix("_error") not in there}
+    artifacts = {**told, **{kind: name for kind, name in added.items() if kind in there}}
+    return replace(before, artifacts=artifacts), {**folders, **{kind: others[kind] for kind in there}}
 
 
 def _contradiction(first: Source, before: EpisodeResult, second: Source, now: EpisodeResult) -> str:
@@ -87,11 +99,17 @@ def missing(sources: Sequence[Source], results: Mapping[Episode, EpisodeResult])
     found = [text for text, _ in told]
     found += [episode.key for episode in asked if episode in absent]
     for source in sources:
-        number = source.run.manifest.episodes_planned
-        total = sum(number.values()) if isinstance(number, dict) else number
-        if source.asked is None and total is not None and total > len(source.run.results):
+        total = _number_asked(source.run)
+        if source.asked is None and total > len(source.run.results):
             found.append(f"{total - len(source.run.results)} of the {total} episodes of {source.run.folder}")
     return found
+
+
+def _number_asked(run: Run) -> int:
+    """How many episodes were asked for last, 0 if nobody knows."""
+    starts = [session.episodes_planned for session in run.sessions if session.episodes_planned]
+    number = starts[-1] if starts else run.manifest.episodes_planned
+    return sum(number.values()) if isinstance(number, dict) else number or 0
 
 
 def _missing_parts(sources: Sequence[Source], absent: set[Episode]) -> list[tuple[str, list[Episode]]]:

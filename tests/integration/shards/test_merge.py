@@ -211,6 +211,36 @@ def test_equal_doubles_count_once_and_are_told(parts: Path, odd: Path, tmp_path:
     assert "10 episodes of 4 runs, 3 of them done more than once with equal results" in said
 
 
+def test_a_video_that_only_one_of_two_runs_has_is_kept(parts: Path, tmp_path: Path, mmact: Mmact) -> None:
+    bare = without_times(parts / "shard-0-of-3", tmp_path / "bare")
+    (bare / "videos").unlink()
+    lines = [json.loads(line) for line in (bare / "episodes.jsonl").read_text().splitlines()]
+    lines[0]["artifacts"] = {"video_error": "no space left"}
+    (bare / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    mmact("merge", str(bare), str(parts), "--out", str(tmp_path / "m"))
+    for result in read_run(tmp_path / "m").results:
+        assert set(result.artifacts) == {"video"}
+        assert (tmp_path / "m" / result.artifacts["video"]).is_file()
+
+
+def test_of_runs_from_before_there_were_plans_the_number_is_known(
+    parts: Path, undivided: Path, tmp_path: Path, mmact: Mmact
+) -> None:
+    old = without_times(undivided, tmp_path / "old")
+    lines = (old / "sessions.jsonl").read_text().splitlines()
+    bare = [{key: value for key, value in json.loads(line).items() if key != "plan"} for line in lines]
+    (old / "sessions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in bare))
+    mmact("merge", str(old), "--out", str(tmp_path / "m"))
+    episodes = (old / "episodes.jsonl").read_text().splitlines(keepends=True)
+    (old / "episodes.jsonl").write_text("".join(episodes[:-3]))
+    refused = mmact("merge", str(old), "--out", str(tmp_path / "n"), code=2).stderr
+    assert f"missing: 3 of the 10 episodes of {old}" in refused
+
+
+def test_a_folder_of_parts_is_no_run_and_says_what_to_do(parts: Path, mmact: Mmact) -> None:
+    assert "parts of a run in it: mmact-eval merge" in mmact("report", str(parts), code=2).stderr
+
+
 def test_different_doubles_are_refused_by_name(parts: Path, odd: Path, tmp_path: Path, mmact: Mmact) -> None:
     change(odd, "episodes.jsonl", lambda line: {**line, "steps": 7, "final_hash": "f00"})
     refused = mmact("merge", str(parts), str(odd), "--out", str(tmp_path / "m"), code=2).stderr
