@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mmact_eval.engine.limits.standstill import says_something
+from mmact_eval.engine.limits.waiting import says_something
 from mmact_eval.envs.robotwin.simulator import wire
 from mmact_eval.envs.robotwin.simulator.runtime import Settings
 from mmact_eval.errors import EnvironmentFailure

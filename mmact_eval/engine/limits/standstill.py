@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mmact_eval.engine.limits.running_clock import running_seconds
 
 _EVERY = 0.5
 """Seconds between two looks."""
-
-_LONGEST_WAIT = 2.0
 
 
 class Standstill:
@@ -42,16 +39,3 @@ class Standstill:
         except OSError:
             return False
         return about.rpartition(") ")[2][:1] in ("T", "t")
-
-
-def says_something(pipe: Connection, seconds: float) -> bool:
-    """Wait until there is something to be received, so many seconds at most in which this process runs.
-
-    Raises:
-        OSError: the pipe is closed.
-    """
-    until = running_seconds() + seconds
-    while (left := until - running_seconds()) > 0:
-        if pipe.poll(min(left, _LONGEST_WAIT)):
-            return True
-    return pipe.poll(0)

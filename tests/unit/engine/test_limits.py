@@ -15,7 +15,8 @@ import pytest
 
 from mmact_eval.engine.limits import standstill
 from mmact_eval.engine.limits.running_clock import running_seconds
-from mmact_eval.engine.limits.standstill import Standstill, says_something
+from mmact_eval.engine.limits.standstill import Standstill
+from mmact_eval.engine.limits.waiting import says_something
 from mmact_eval.policies.remote.links.background import BackgroundLoop
 
 
