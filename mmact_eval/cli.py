@@ -6,7 +6,6 @@ import contextlib
 import errno
 import importlib
 import os
-import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
@@ -25,6 +24,7 @@ _COMMANDS = {
     "record": "Record a policy's successes as a LeRobot data set.",
     "serve": "Serve a policy to others, in openpi's protocol or another.",
     "compare": "Compare a run with another one on the same episodes; for CI.",
+    "merge": "Put parts of a run, or runs of the same, together as one run.",
     "report": "Make reports from run folders.",
     "view": "Show all runs and studies in a browser while they go on.",
     "recheck": "Run some of a run's episodes again, here, and compare bit by bit.",
@@ -116,9 +116,9 @@ def main() -> None:
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
-    except Stopped:
+    except Stopped as stopped:
         click.echo("Stopped.", err=True)
-        sys.exit(128 + signal.SIGTERM)
+        sys.exit(128 + stopped.number)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

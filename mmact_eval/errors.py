@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,22 @@ class RunAborted(MmactEvalError):
     """The run stopped early; what was computed is on disk and the same command goes on from there."""
 
 
+class Preempted(RunAborted):
+    """The run stopped early because its place is wanted for something else; it should be started again later."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: batch scripts tell it from errors
+
+
 class Stopped(BaseException):
-    """Somebody asked the run to stop (SIGTERM). No `except Exception` of a policy's may swallow it."""
+    """Somebody asked the run to stop (SIGTERM, SIGUSR1, SIGUSR2). No `except Exception` of a policy's may swallow it.
+
+    Attributes:
+        number: the signal's.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class PolicyFailure(MmactEvalError):

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from mmact_eval.engine.limits.waiting import says_something
 from mmact_eval.envs.robotwin.simulator import wire
 from mmact_eval.envs.robotwin.simulator.runtime import Settings
 from mmact_eval.errors import EnvironmentFailure
@@ -99,7 +100,7 @@ class Simulator:
         """
         try:
             wire.send(self._pipe, {"do": what, **arguments})
-            if timeout is not None and not self._pipe.poll(timeout):
+            if timeout is not None and not says_something(self._pipe, timeout):
                 self.kill()
                 raise SimulatorDied(f"the simulator did not answer `{what}` within {timeout:g} s")
             answer = wire.receive(self._pipe)

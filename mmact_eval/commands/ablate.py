@@ -10,12 +10,14 @@ import click
 from mmact_eval.commands.common.options import (
     engine_options,
     parse_assignments,
+    parsed_shard,
     pick_options,
     published_model,
     report_formats,
     stopped_safely,
     written_reports,
 )
+from mmact_eval.errors import UsageError
 from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ or videos that are missing, 2 something asked for does not exist or does not fit
               help="Which arms share the workers: those of one policy with the same arguments (one copy of it in "
                    "memory), all (every arm's policy in memory at once), or none (arm by arm).")  # fmt: skip
 @pick_options("config", "tasks", "episodes", "init_states", "policy_args", "engine", "workers", "max_batch",
-              "overrides", "retries", "policy_timeout", "cached_envs", "allow_renderer", "plan_reference")  # fmt: skip
+              "shard", "overrides", "retries", "policy_timeout", "cached_envs", "allow_renderer",
+              "plan_reference")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder.  [default: runs/studies/STUDY/SUITE-POLICY-seedN]"
 )
@@ -81,9 +84,12 @@ def command(
     asked = Asked(
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         arms=[name.strip() for name in (arms or "").split(",") if name.strip()],
+        shard=parsed_shard(given["shard"]),
         options=engine_options(given),
         **{name: given[name] for name in _ASKED},
     )
+    if until_decided and asked.shard is not None:
+        raise UsageError("--until-decided looks at the results of all episodes, and --shard runs some of them.")
     planned = plan(file, asked, out)
     wanted = report_formats([formats])
     with stopped_safely():

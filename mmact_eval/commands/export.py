@@ -22,7 +22,7 @@ def command(run: Path, out: Path) -> int:
 
     It remains a run folder, under 0.4 KB an episode. Times, latencies and videos are in reports of the run itself.
     """
-    from mmact_eval.runs.export import export
+    from mmact_eval.derived.export import export
 
     files = export(run, out)
     click.echo(

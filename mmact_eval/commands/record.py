@@ -50,13 +50,16 @@ def command(
     """Record a policy's successes as a LeRobot data set."""
     from mmact_eval.recording.lead_in import LeadIn
     from mmact_eval.recording.record import RecordOptions, record
+    from mmact_eval.runs.request import of_part
 
     with stopped_safely():
         args = parse_assignments(lead_in_args, "--lead-in-args")
         if (args or lead_in_steps) and not lead_in:
             raise UsageError("--lead-in-args and --lead-in-steps are for a --lead-in, and there is none.")
         first = LeadIn(lead_in, lead_in_steps or _LEAD_IN_STEPS, args) if lead_in else None
-        return _tell(record(request_from(given), out, RecordOptions(images, noise, random_start, every, first)))
+        request = request_from(given)
+        folder = of_part(out, request.shard)
+        return _tell(record(request, folder, RecordOptions(images, noise, random_start, every, first)))
 
 
 def _tell(outcome: RecordOutcome) -> int:

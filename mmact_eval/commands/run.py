@@ -32,7 +32,8 @@ Examples:
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
   mmact-eval run --suite libero-goal --policy mmact --format html,csv
 The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
-missing or the run stopped early, 2 something asked for does not exist or does not fit.""",
+missing or the run stopped early, 2 something asked for does not exist or does not fit, 75 stopped by SIGUSR1 or
+SIGUSR2, as batch systems send before they take a place away.""",
 )
 @run_options
 @pick_options("plan_reference")
@@ -47,9 +48,9 @@ def command(out: Path | None, video: Any, plan_reference: str | None, formats: t
     from mmact_eval.evaluation import Results
     from mmact_eval.runs.runner import execute
 
-    wanted = report_formats(formats)
-    request = request_from(given, out=out, video=video, plan_reference=plan_reference)
     with stopped_safely():
+        wanted = report_formats(formats)
+        request = request_from(given, out=out, video=video, plan_reference=plan_reference)
         return _tell(Results.of(execute(request)), wanted)
 
 
@@ -75,6 +76,9 @@ def _show(results: Results, outcome: RunOutcome) -> None:
     click.echo(f"\n{results}\n")
     for remark in outcome.remarks:
         click.echo(remark)
+    shard = outcome.manifest.shard
+    if shard is not None:
+        click.echo(f"This is {shard.in_words}; once all are done: mmact-eval merge {outcome.folder.parent} --out RUN")
     memory = outcome.engine.peak_memory_mib
     if memory:
         each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))

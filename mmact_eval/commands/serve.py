@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmact_eval.commands.common.options import parse_assignments, stop_on_sigterm
+from mmact_eval.commands.common.options import parse_assignments, stop_on_signals
 from mmact_eval.errors import RunAborted, Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def command(
         if served.spec.privileged:
             raise UsageError(f'policy "{served.spec.name}" needs simulator ground truth, which clients do not send.')
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        stop_on_sigterm()
+        stop_on_signals()
         server = serving(
             served,
             env_spec,

@@ -19,7 +19,8 @@ from mmact_eval.machine.user_folders import expanded
 from mmact_eval.observers.video import VideoMode
 from mmact_eval.protocols import Policy
 from mmact_eval.runs import runner
-from mmact_eval.runs.request import Extension, RunRequest
+from mmact_eval.runs.request import Extension, RunRequest, of_part
+from mmact_eval.runs.shard import parse_shard
 from mmact_eval.suite import Suite
 from mmact_eval.types import EpisodeResult
 
@@ -32,6 +33,7 @@ def evaluate(
     episodes: int | None = None,
     init_states: str | Iterable[int] | None = None,
     seed: int = 0,
+    shard: str | None = None,
     workers: int = 1,
     out: str | Path | None = None,
     on_episode: Callable[[EpisodeResult], object] | None = None,
@@ -58,8 +60,11 @@ def evaluate(
             fewer.
         init_states: numbers, or a text such as ``"0-19"``, in this order; None for all.
         seed: the run's seed.
+        shard: only part i of n of the episodes, ``"0/3"``, or ``"slurm"`` for the place in a Slurm array; None for all
+            of them. `mmact_eval.derived.merge` puts parts together.
         workers: worker processes.
-        out: the run folder, resumed if it holds part of the same run; None for one that is deleted with the results.
+        out: the run folder (of a part a folder in it), resumed if it holds part of the same run; None for one that is
+            deleted with the results.
         on_episode: called with each result as it is finished, in this thread; True ends the run there.
         policy_args: keyword arguments for a policy that is made here.
         identity: what a policy object is made of, such as ``"run 7, step 1200"``. Weights in memory cannot be told
@@ -87,6 +92,7 @@ def evaluate(
         raise UsageError("policy_args are for a policy that is made here; this one is made already.")
     if out is not None and not str(out):
         raise UsageError("out is empty; None means a folder that is deleted with the results.")
+    part = None if shard is None else parse_shard(shard)
     scratch = _Scratch() if out is None else None
     request = RunRequest(
         suite=made_suite,
@@ -99,7 +105,8 @@ def evaluate(
         episodes=episodes,
         init_states=as_typed(init_states, "init_states"),
         seed=seed,
-        out=Path(scratch.name) / "run" if scratch else expanded(str(out)),
+        shard=part,
+        out=of_part(Path(scratch.name) / "run" if scratch else expanded(str(out)), part),
         video=video,
         options=with_workers(options, workers),
         extension=Extension(enough=heard_by(on_episode)),

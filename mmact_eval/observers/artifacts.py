@@ -164,7 +164,7 @@ class CarriedArtifacts:
         return Parcel(dict(self._placed), files)
 
 
-_OF_THE_RUN = ("manifest.json", "episodes.jsonl", "sessions.jsonl", "run.lock")
+_OF_THE_RUN = ("manifest.json", "episodes.jsonl", "sessions.jsonl", "run.lock", "run.holder")
 
 
 def _inside(name: str) -> PurePosixPath:

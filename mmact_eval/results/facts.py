@@ -12,6 +12,7 @@ from typing import Any
 from mmact_eval.machine import renderers
 from mmact_eval.runs.files.session import Session
 from mmact_eval.runs.manifest import ActionPart, Manifest
+from mmact_eval.runs.shard import without_shard
 from mmact_eval.specs import Physics
 
 EXECUTED = "Actions executed per query"
@@ -115,6 +116,7 @@ class RunFacts:
     def provenance(self) -> dict[str, str]:
         """What was run, label → value; only what is known."""
         manifest, made_with = self._manifest, self._manifest.made_with
+        shard = manifest.shard
         checkpoint = made_with.checkpoint if manifest.policy.checkpoint is None else manifest.policy.checkpoint
         args = made_with.policy_args if manifest.policy.args is None else manifest.policy.args
         facts = {
@@ -125,6 +127,7 @@ class RunFacts:
             CHECKPOINT: "none" if checkpoint == "" else checkpoint,
             "Policy arguments": args,
             "Trained on init states": ", ".join(f"{suite} {states}" for suite, states in made_with.trained_on.items()),
+            "Part": shard and f"{shard.index} of {shard.count}, numbered from 0",
             SEED: made_with.seed if manifest.seed is None else manifest.seed,
         }
         for key, label in _PROTOCOL_LABELS.items():
@@ -169,8 +172,8 @@ class RunFacts:
     def _resumed_by(self) -> str:
         """Commands of later starts, where they were others."""
         starts = (session for session in self._sessions if session.event == "start" and session.pending)
-        commands = (shlex.join(map(str, session.command)) for session in starts)
-        return _each(command for command in commands if command != shlex.join(self._manifest.command))
+        first = without_shard(self._manifest.command)
+        return _each(shlex.join(map(str, one.command)) for one in starts if without_shard(one.command) != first)
 
     def _peak_memory(self) -> str:
         peaks = [peak for session in self._sessions for peak in session.peak_memory_mib]

@@ -24,7 +24,7 @@ from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.files.episode_log import EpisodeLog, set_broken_tail_aside, to_line
 from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.files.rescue import rescue, write_manifest
-from mmact_eval.runs.manifest import Manifest
+from mmact_eval.runs.manifest import Manifest, part_in_words
 from mmact_eval.runs.reading import read_episodes, read_manifest
 from mmact_eval.types import About, Episode, EpisodeResult
 
@@ -97,7 +97,8 @@ class RunFolder:
             The manifest in the folder.
 
         Raises:
-            RunFolderError: the folder holds a run with another fingerprint (the difference is shown), or its
+            RunFolderError: the folder holds a run with another fingerprint (the difference is shown), or another part
+                of the run, or its
                 manifest is missing or cannot be read.
         """
         file = self.path / "manifest.json"
@@ -105,9 +106,14 @@ class RunFolder:
         if file.exists():
             found = read_manifest(self.path)
             changed, advice = weigh(provenance.differences(found.fingerprint, manifest.fingerprint))
-            if not changed:
+            there, asked = (part_in_words(one.shard) for one in (found, manifest))
+            if not changed and there == asked:
                 self._manifest = found
                 return found
+            if completed and not changed:
+                raise RunFolderError(
+                    f"{self.path} holds {there} of a run, and {asked} is asked for. Choose another folder with --out."
+                )
             if completed:
                 raise RunFolderError(provenance.made_differently(f"{self.path} holds a run", changed, advice))
             self._is_written = True
@@ -147,11 +153,12 @@ class RunFolder:
         """Add a line and make sure that it is on the disk, in a file that can be found.
 
         Raises:
-            RunAborted: it could not be written (a full disk, say), and the lines before it are safe; or see
-                `require_in_place`.
+            RunAborted: it could not be written (a full disk, say), and the lines before it are safe; the folder is not
+                this process's any more; or see `require_in_place`.
         """
         if self._log is None:
             raise RuntimeError("open_episodes comes before append")
+        self._lock.require()
         self.require_in_place(result)
         self._log.append(to_line(result, self._digest))
         self._results[result.episode] = result
@@ -171,6 +178,7 @@ class RunFolder:
             return
         why = self._log.trouble()
         if why:
+            self._lock.require()  # somebody else has it, and writes
             log, self._log = self._log, None
             log.close()
             self._results |= {result.episode: result for result in unwritten}
@@ -185,6 +193,7 @@ class RunFolder:
     def add_session(self, **facts: Any) -> None:
         """Record that the run was started (again), or what it had used when it ended (see `Session`)."""
         self._is_written = True
+        self._lock.require()
         try:
             with open(self.path / "sessions.jsonl", "ab+") as stream:
                 cut = stream.tell() and os.pread(stream.fileno(), 1, stream.tell() - 1) != b"\n"  # by a crash

@@ -109,6 +109,22 @@ class EnvPart(_Part):
     physics: dict[str, Any] | None = None
 
 
+class ShardPart(_Part):
+    """Which part of a run a folder holds; see `mmact_eval.runs.shard`.
+
+    Attributes:
+        index, count: part `index`, from 0, of `count`.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def in_words(self) -> str:
+        """``part 0 of 3``."""
+        return f"part {self.index} of {self.count}"
+
+
 class Manifest(_Part):
     """A run's manifest.
 
@@ -126,6 +142,7 @@ class Manifest(_Part):
         tasks: names in the benchmark's order, of those asked for.
         tasks_in_suite: how many the suite has.
         episodes_planned: of all tasks together, or task → number; None if nobody knows.
+        shard: which part of a run it is, with `tasks` and `episodes_planned` of the part; None for a whole one.
     """
 
     schema_: int = Field(default=_SCHEMA, alias="schema")
@@ -143,6 +160,7 @@ class Manifest(_Part):
     tasks: list[Text] = []
     tasks_in_suite: int | None = None
     episodes_planned: int | dict[str, int] | None = None
+    shard: ShardPart | None = None
 
     @classmethod
     def of(
@@ -162,7 +180,7 @@ class Manifest(_Part):
             spec: of what acts.
             made: what that is made of.
             asked: the run's fingerprint.
-            scope: ``tasks``, ``tasks_in_suite`` and ``episodes_planned``.
+            scope: ``tasks``, ``tasks_in_suite`` and ``episodes_planned``; ``shard`` of a part.
 
         Raises:
             UsageError: a spec holds what it must not.
@@ -250,6 +268,11 @@ class Manifest(_Part):
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data, as it was read or made: what was not there is not added."""
         return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+def part_in_words(shard: ShardPart | None) -> str:
+    """``part 0 of 3``; ``the whole`` for none."""
+    return "the whole" if shard is None else shard.in_words
 
 
 def _no_number(data: Mapping[str, Any], prefix: str = "") -> str | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
@@ -28,6 +31,7 @@ from mmact_eval.runs.progress import ArmProgress
 from mmact_eval.runs.reading import read_sessions
 from mmact_eval.runs.request import RunOutcome, RunRequest
 from mmact_eval.runs.session_notes import SessionNotes
+from mmact_eval.runs.shard import whole_plan
 from mmact_eval.specs import EnvSpec
 from mmact_eval.types import Episode, EpisodeResult
 from mmact_eval.wording import counted
@@ -54,6 +58,7 @@ class OpenRun:
         planned: Sequence[Episode],
         pending: Sequence[Episode],
         facts: Mapping[str, str],
+        whole: Sequence[Episode],
         reference: PlanReference | None = None,
     ) -> None:
         """Open the folder for these episodes.
@@ -64,9 +69,10 @@ class OpenRun:
             plugin, env_spec: of its suite.
             made: the policy asked for.
             policy: which acts, as the request's extension wraps it.
-            planned: those that the policy covers.
+            planned: those that the policy covers; of a part those of the part.
             pending: those of them that are left to do.
             facts: what else the results depend on, for the fingerprint.
+            whole: those of all parts.
             reference: what the policy's texts are compared with.
 
         Raises:
@@ -81,11 +87,14 @@ class OpenRun:
         versions = {**plugin.versions(), **facts}
         asked = provenance.fingerprint(suite, policy.spec, made, request.seed, versions, env_spec.physics)
         asked = without_outputs({**asked, **request.extension.settings}, store.path)
-        scope = {
+        scope: dict[str, Any] = {
             "tasks": list(dict.fromkeys(episode.task for episode in planned)),
             "tasks_in_suite": len(suite_tasks(plugin, request.suite)),
             "episodes_planned": len(planned),
         }
+        if request.shard is not None:
+            per_task = dict(Counter(episode.task for episode in planned))  # a part's tasks have not equally many
+            scope |= {"episodes_planned": per_task, "shard": asdict(request.shard)}
         manifest = Manifest.of(request.suite, env_spec, policy.spec, made, asked, **scope)
         weigh = policy.weigh if isinstance(policy, WeighsDifferences) else all_count
         self._manifest = store.open_manifest(manifest, weigh)
@@ -98,7 +107,8 @@ class OpenRun:
         earlier = read_sessions(store.path) if completed else []
         looks = bool(policy.spec.cameras or request.extension.cameras)
         one_renderer = looks and not request.options.allow_renderer
-        self._notes = SessionNotes(store, made, request.options, scope, len(pending), earlier, one_renderer)
+        noted = {**scope, "plan": whole_plan(whole)}
+        self._notes = SessionNotes(store, made, request.options, noted, len(pending), earlier, one_renderer)
         if self.finished:
             check_files_read(store.path, made)
 

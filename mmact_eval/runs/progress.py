@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TextIO
 
 from tqdm import tqdm
 
+from mmact_eval.engine.limits.running_clock import running_seconds
 from mmact_eval.types import EpisodeResult
 from mmact_eval.wording import counted, duration
 
@@ -26,7 +26,7 @@ class Progress:
         runs: Mapping[str, tuple[int, Sequence[EpisodeResult]]],
         stream: TextIO | None = None,
         bar: bool = True,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = running_seconds,
     ) -> None:
         """
         Args:
@@ -34,7 +34,7 @@ class Progress:
                 already. A run alone is shown without its name.
             stream: where the bar goes; standard error if None.
             bar: whether there is one, or lines in its place if the stream is no terminal.
-            clock: seconds.
+            clock: seconds; those in which the process stood still tell nothing of the time left.
         """
         self._stream = stream or sys.stderr
         self._lines = bar and not self._stream.isatty()

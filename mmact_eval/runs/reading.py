@@ -67,7 +67,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunFolderError(f"{folder} is no run folder: it has no manifest.json.") from error
+        parts = any(folder.glob("shard-*-of-*/manifest.json"))
+        hint = " There are parts of a run in it: mmact-eval merge puts them together." if parts else ""
+        raise RunFolderError(f"{folder} is no run folder: it has no manifest.json.{hint}") from error
     except OSError as error:
         raise RunFolderError(f"cannot read {file}: {error.strerror}.") from error
     except ValueError as error:

@@ -15,6 +15,7 @@ from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Policy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.manifest import Manifest
+from mmact_eval.runs.shard import Shard
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
 
@@ -69,10 +70,11 @@ class RunRequest:
         init_states: which init states to start from, as typed; None for all.
         chosen: these episodes of the suite, in place of what `tasks`, `episodes` and `init_states` come to.
         seed: the run's seed.
-        out: the run folder; None for one named after suite, policy and seed under ``runs/``.
+        out: the run folder, of a part too; None for one named after suite, policy and seed under ``runs/``.
         video: which videos to keep.
         plan_reference: the policy that the texts of `policy` are compared with (`observers.plan_reference`).
         limit: at most so many episodes now; the rest stays to be done.
+        shard: only this part of the episodes; None for all of them. A folder holds one part.
         shuffle: run the episodes in a shuffled order (results do not depend on it).
         options: how the engine works.
         extension: what another command adds.
@@ -94,6 +96,7 @@ class RunRequest:
     video: VideoMode = "none"
     plan_reference: str | None = None
     limit: int | None = None
+    shard: Shard | None = None
     shuffle: int | None = None
     options: EngineOptions = field(default_factory=EngineOptions)
     extension: Extension = field(default_factory=Extension)
@@ -128,10 +131,15 @@ class RunOutcome:
 def default_folder(request: RunRequest) -> Path:
     """``runs/<suite>/<policy>-seed<seed>``: the same request finds the same folder again.
 
-    Arguments of the policy and changes of the suite (``--set``) add a short hash.
+    Arguments of the policy and changes of the suite (``--set``) add a short hash. A part of a run has a folder below.
     """
     name = host.without_passwords(request.policy).rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
     if request.policy_args or request.overrides:
         asked = {"args": plain_data(dict(request.policy_args)), "set": sorted(request.overrides)}
         name += f"-{provenance.digest(asked)[:6]}"
-    return Path("runs") / request.suite.name / f"{name}-seed{request.seed}"
+    return of_part(Path("runs") / request.suite.name / f"{name}-seed{request.seed}", request.shard)
+
+
+def of_part(folder: Path, shard: Shard | None) -> Path:
+    """``FOLDER/shard-0-of-3``: where a part goes whose whole run would go to this folder."""
+    return folder if shard is None else folder / shard.folder

@@ -189,15 +189,16 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     compat.check(env_spec, policy.spec)
     disturbance.check(suite, env_spec)
     covered = _covered(policy, suite, planned)
+    whole, covered = covered, request.shard.of(covered) if request.shard else covered
     with ExitStack() as opened:
         store = opened.enter_context(RunFolder(folder))  # before the environment prepares, which may take minutes
         done = request.extension.kept(folder, read_episodes(folder)[0])
         pending = pending_episodes(request, covered, done, folder)
         facts = _prepare_run(plugin, request, pending)
-        if len(covered) < len(planned):
-            note = f"the policy can act in {len(covered)} of the {counted(len(planned), 'episode')} asked for"
+        if len(whole) < len(planned):
+            note = f"the policy can act in {len(whole)} of the {counted(len(planned), 'episode')} asked for"
             store.warnings.append(f"{note}; the others are left out")
-        run = OpenRun(store, request, plugin, env_spec, made, policy, covered, pending, facts, reference)
+        run = OpenRun(store, request, plugin, env_spec, made, policy, covered, pending, facts, whole, reference)
         held.enter_context(opened.pop_all())
     return run, model
 

@@ -32,7 +32,7 @@ class SessionNotes:
             store: the run folder.
             made: the policy.
             options: the engine's.
-            scope: what was asked for, as in the manifest.
+            scope: what was asked for, as in the manifest, and the plan.
             pending: how many episodes are left to do.
             earlier: starts whose results are kept.
             one_renderer: whether all images have to be drawn by one renderer.

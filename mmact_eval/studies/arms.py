@@ -14,7 +14,8 @@ from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.observers.video import VideoMode
 from mmact_eval.policy_output import plain_data
 from mmact_eval.runs import fingerprint as provenance
-from mmact_eval.runs.runner import Extension, RunRequest
+from mmact_eval.runs.request import Extension, RunRequest, of_part
+from mmact_eval.runs.shard import Shard
 from mmact_eval.studies.study_file import StudyArm, StudyFile
 from mmact_eval.suite import Suite
 from mmact_eval.transforms import transformed
@@ -29,6 +30,7 @@ class Asked:
         policy_args: laid over the base's.
         overrides: ``--set``, for the suite; what the study sets wins.
         arms: names of the arms to run now; empty for all.
+        shard: of each arm only this part of the episodes; None for all.
         video, plan_reference, options: how each arm is run.
     """
 
@@ -41,6 +43,7 @@ class Asked:
     seed: int | None = None
     overrides: Sequence[str] = ()
     arms: Sequence[str] = ()
+    shard: Shard | None = None
     video: VideoMode = "none"
     plan_reference: str | None = None
     options: EngineOptions = field(default_factory=EngineOptions)
@@ -95,7 +98,7 @@ def plan(file: StudyFile, asked: Asked, out: Path | None = None) -> Plan:
     Args:
         file: the study.
         asked: what was typed.
-        out: the study's folder; None for one under ``runs/studies``.
+        out: the study's folder; None for one under ``runs/studies``. A part has a folder below it.
 
     Raises:
         UsageError: an unknown suite or arm, or a protocol that is none, in any arm.
@@ -113,7 +116,7 @@ def plan(file: StudyFile, asked: Asked, out: Path | None = None) -> Plan:
         "transforms": [transform.model_dump(exclude_none=True) for transform in base.transforms],
         "seed": seed,
     }
-    folder = out or _default_folder(file.study.name, checked.name, shared, asked)
+    folder = of_part(out or _default_folder(file.study.name, checked.name, shared, asked), asked.shard)
     arms = tuple(_arm(file, arm, asked, shared, folder) for arm in file.arms)
     return Plan(file, shared, arms, _chosen(file, asked.arms), folder)
 
@@ -137,6 +140,7 @@ def _arm(file: StudyFile, arm: StudyArm, asked: Asked, shared: Mapping[str, Any]
         episodes=asked.episodes or base.episodes,
         init_states=asked.init_states or base.init_states,
         seed=shared["seed"],
+        shard=asked.shard,
         out=folder / arm.name,
         video=asked.video,
         plan_reference=asked.plan_reference,

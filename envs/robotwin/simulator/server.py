@@ -90,7 +90,8 @@ def _versions() -> dict[str, str]:
 
 def _die_with_parent() -> None:
     """Ask Linux to kill this process when the worker dies, even in the middle of a hanging call."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):  # Slurm's go to all processes of a step
+        signal.signal(number, signal.SIG_IGN)  # they are the engine's to handle
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         with contextlib.suppress(OSError, AttributeError):

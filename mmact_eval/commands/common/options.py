@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,15 @@ import click
 import yaml
 
 from mmact_eval.commands.common.values import parse_value
-from mmact_eval.errors import MmactEvalError, RunAborted, Stopped, UsageError, did_you_mean
+from mmact_eval.errors import MmactEvalError, Preempted, RunAborted, Stopped, UsageError, did_you_mean
+from mmact_eval.machine import host
+from mmact_eval.machine.slurm import requeue_command
 
 if TYPE_CHECKING:
     from mmact_eval.engine.options import EngineOptions
     from mmact_eval.results.report_data import Report
     from mmact_eval.runs.runner import RunRequest
+    from mmact_eval.runs.shard import Shard
 
 
 def parse_assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
@@ -115,9 +119,16 @@ def _of_an_earlier_state(folder: Path, files: Sequence[Path]) -> list[Path]:
     return [file for file in sorted(folder.glob("report.*")) if file not in files and file.stat().st_mtime < last]
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM raise `Stopped`."""
-    signal.signal(signal.SIGTERM, _raise_stopped)
+_PREEMPTS = (signal.SIGUSR1, signal.SIGUSR2)
+"""What batch systems send before they take the place away (``sbatch --signal=USR1@60``)."""
+
+_STOPS = (signal.SIGTERM, *_PREEMPTS)
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM, SIGUSR1 and SIGUSR2 raise `Stopped`."""
+    for number in _STOPS:
+        signal.signal(number, _raise_stopped)
 
 
 SAFE = "Finished episodes are safe; give the same command again to resume."
@@ -125,19 +136,31 @@ SAFE = "Finished episodes are safe; give the same command again to resume."
 
 @contextmanager
 def stopped_safely(advice: str = SAFE) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end what runs inside in words.
+    """Let Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end what runs inside in words.
 
     Args:
         advice: what is kept, and what to do next.
 
     Raises:
         RunAborted: it was stopped.
+        Preempted: by SIGUSR1 or SIGUSR2.
     """
-    stop_on_sigterm()
+    stop_on_signals()
     try:
         yield
-    except (KeyboardInterrupt, Stopped):
+    except KeyboardInterrupt:
         raise RunAborted(f"stopped. {advice}") from None
+    except Stopped as stopped:
+        name = signal.Signals(stopped.number).name
+        kind = Preempted if stopped.number in _PREEMPTS else RunAborted
+        raise kind(f"stopped by {name}. {advice} {_again()}") from None
+
+
+def _again() -> str:
+    """The command, and what a job of a batch system does in its place."""
+    requeue = requeue_command()
+    whole = shlex.join(host.command_line())
+    return f"That is `{whole}`, or in its job `{requeue}`." if requeue else f"That is `{whole}`."
 
 
 def published_model(against: str | None) -> str | None:
@@ -155,7 +178,9 @@ def published_model(against: str | None) -> str | None:
 
 
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+    for other in _STOPS:  # a second one must not keep the first from being obeyed
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
 
 
 _OPTIONS = {
@@ -182,6 +207,10 @@ _OPTIONS = {
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
         help="Largest number of queries the policy gets at once."),
     "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most this many episodes now."),
+    "shard": click.option(
+        "--shard", metavar="I/N",
+        help="Run only part I of N, from 0, in a folder of its own; slurm: the place in a Slurm array. "
+             "`mmact-eval merge` puts the parts together."),
     "overrides": click.option(
         "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite."),
     "retries": click.option(
@@ -221,6 +250,17 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return pick_options(*(name for name in _OPTIONS if name != "plan_reference"))(command)
 
 
+def parsed_shard(text: str | None) -> Shard | None:
+    """Which part was asked for, if any.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    from mmact_eval.runs.shard import parse_shard
+
+    return None if text is None else parse_shard(text)
+
+
 def engine_options(given: Mapping[str, Any]) -> EngineOptions:
     """How the engine works, from the values of the options.
 
@@ -235,19 +275,28 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
     return EngineOptions(**{name: given[name] for name in names})
 
 
-def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:
+def request_from(given: Mapping[str, Any], out: Path | None = None, **others: Any) -> RunRequest:
     """A request from the values of `run_options` (and fields that a command sets by itself).
+
+    Args:
+        given: the values.
+        out: the folder as typed; a part's is below it.
+        others: further fields.
 
     Raises:
         UsageError: a value makes no sense.
     """
     from mmact_eval.config.suite_file import load_suite
+    from mmact_eval.runs.request import of_part
     from mmact_eval.runs.runner import RunRequest
 
+    shard = parsed_shard(given["shard"])
     return RunRequest(
         suite=load_suite(given["suite"], given["overrides"]),
         policy_args=parse_assignments(given["policy_args"], "--policy-args"),
         options=engine_options(given),
+        shard=shard,
+        out=out and of_part(out, shard),
         **{
             name: given[name]
             for name in ("overrides", "policy", "tasks", "episodes", "init_states", "seed", "limit", "shuffle")

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from mmact_eval.engine.jobs import Assignment, Place
 from mmact_eval.engine.limits.running_clock import running_seconds
+from mmact_eval.engine.limits.standstill import Standstill
 from mmact_eval.engine.local.messages import Run, Stop, WorkerConfig
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class WorkerHandle:
         with contextlib.suppress(OSError):  # one that has died already is found by its end of file
             self.pipe.send(config)
         self._busy_since: float | None = None
+        self._stood_still = Standstill(self._process.pid)
         self._spent = 0.0
         self._building = True
         self.mark_busy()
@@ -94,12 +96,13 @@ class WorkerHandle:
     def mark_busy(self) -> None:
         """The worker's clock runs from now; it stands still while the engine does (see `running_clock`)."""
         self._busy_since = running_seconds()
+        self._stood_still.begin()
 
     def mark_waiting(self, since: float) -> None:
         """The worker has been waiting for the engine since then (`time.monotonic`): its clock stands still."""
         if self._busy_since is not None:
             waited = time.monotonic() - since
-            self._spent += max(0.0, running_seconds() - waited - self._busy_since)
+            self._spent += max(0.0, running_seconds() - waited - self._busy_since - self._stood_still.seconds())
         self._busy_since = None
 
     def mark_building(self, building: bool) -> None:
@@ -116,7 +119,7 @@ class WorkerHandle:
         if self._busy_since is None or (self.ready and self.assignment is None):
             return ""
         episode_timeout = self.assignment.timeout if self.assignment else math.inf
-        spent = self._spent + running_seconds() - self._busy_since
+        spent = self._spent + running_seconds() - self._busy_since - self._stood_still.seconds()
         if spent > min(_BUILD_SECONDS, episode_timeout) and self.pipe.poll(0):
             return ""
         if self._building and spent > _BUILD_SECONDS:

@@ -53,7 +53,8 @@ class PolicyProxy:
 
 def main(pipe: Connection) -> None:
     """The process's main function; the first message is its configuration."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):  # Slurm's go to all processes of a step
+        signal.signal(number, signal.SIG_IGN)  # they are the engine's to handle
     _die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config: WorkerConfig = pipe.recv()

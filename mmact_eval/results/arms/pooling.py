@@ -96,6 +96,10 @@ def _asked(runs: Sequence[Run], repeated: int) -> Mapping[str, Any]:
     facts = [RunFacts(run.manifest, run.sessions) for run in runs]
     tasks = list(dict.fromkeys(task for one in facts for task in one.tasks))
     if repeated:
-        return {"tasks": tasks, "episodes_planned": None}  # nobody knows how many were asked for twice
+        return {"shard": None, "tasks": tasks, "episodes_planned": None}  # nobody knows how many were asked for twice
     planned = {task: [number for one in facts if (number := one.asked(task)) is not None] for task in tasks}
-    return {"tasks": tasks, "episodes_planned": {task: sum(numbers) for task, numbers in planned.items() if numbers}}
+    return {
+        "shard": None,
+        "tasks": tasks,
+        "episodes_planned": {task: sum(numbers) for task, numbers in planned.items() if numbers},
+    }

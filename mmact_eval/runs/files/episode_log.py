@@ -117,14 +117,21 @@ class EpisodeLog:
             while left:
                 left = left[self._stream.write(left) :]
             os.fsync(self._stream.fileno())
+            self._size += len(whole)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                self._stream.truncate(self._size)  # drop the half-written line
+            self._drop_last_line()
             raise RunAborted(
                 f"cannot write {self.file}: {error.strerror}. The episodes before this one are safe; make room and "
                 "give the same command again to resume."
             ) from error
-        self._size += len(whole)
+        except BaseException:  # stopped by a signal in the middle: the line is not known to be whole
+            self._drop_last_line()
+            raise
+
+    def _drop_last_line(self) -> None:
+        """Take away what was written since the last whole line."""
+        with contextlib.suppress(OSError):
+            self._stream.truncate(self._size)
 
     def trouble(self) -> str:
         """What somebody else did to the file since the last line, "" if nothing.

@@ -8,10 +8,16 @@ import errno
 import fcntl
 import os
 import platform
-import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mmact_eval.errors import RunFolderError
+from mmact_eval.errors import RunAborted, RunFolderError
+from mmact_eval.machine.file_systems import may_be_shared
+from mmact_eval.runs.files import holder
+from mmact_eval.runs.files.holder import Holder, HolderFile, InUse
+
+_NAME = "run.lock"
 
 _IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
 
@@ -19,8 +25,9 @@ _IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
 class RunLock:
     """A lock on a folder, held from the constructor to `release`.
 
-    It is the kernel's lock on ``run.lock``, which ends with the process. Some network file systems have none; there the
-    existence of ``run.holder`` is the lock. Both files say who holds it.
+    It is the kernel's lock on ``run.lock``, which ends with the process. Some network file systems have none, and some
+    grant it on each machine: there ``run.holder`` is the lock, alone or besides (see `mmact_eval.runs.files.holder`).
+    Both files say who holds it.
 
     Attributes:
         warning: what to know of the lock, "" if nothing.
@@ -34,10 +41,10 @@ class RunLock:
             OSError: the lock file cannot be written.
         """
         self._folder = folder
-        self._holder: Path | None = None
+        self._holder: HolderFile | None = None
         self.warning = ""
-        self._is_new = not (folder / "run.lock").exists()
-        self._file = open(folder / "run.lock", "a+", encoding="utf-8")  # noqa: SIM115 (held open: it is the lock)
+        self._is_new = not (folder / _NAME).exists()
+        self._file = open(folder / _NAME, "a+", encoding="utf-8")  # noqa: SIM115 (held open: it is the lock)
         try:
             self._lock()
         except BaseException:
@@ -51,11 +58,32 @@ class RunLock:
             without_trace: delete the lock file if it was not there before.
         """
         if self._holder is not None:
-            self._holder.unlink(missing_ok=True)
+            self._holder.release()
         if without_trace and self._is_new:
             with contextlib.suppress(OSError):
-                (self._folder / "run.lock").unlink(missing_ok=True)
+                (self._folder / _NAME).unlink(missing_ok=True)
         self._file.close()
+
+    def require(self) -> None:
+        """Check that the folder is still this process's, before something is written into it.
+
+        Raises:
+            RunAborted: it stood still for so long (stopped, asleep, off the network) that another has taken it over.
+        """
+        if self._holder is None:
+            return
+        try:
+            is_ours = self._holder.is_ours()
+        except OSError as error:
+            raise RunAborted(
+                f"cannot tell whether {self._folder} is still this run's: {error.strerror}. The episodes before this "
+                "one are safe; give the same command again to resume."
+            ) from error
+        if not is_ours:
+            raise RunAborted(
+                f"{self._folder} has been taken over by {_name(holder.current(self._folder))} while this process "
+                "stood still. The episodes before this one are safe, and the others are that run's."
+            )
 
     def _lock(self) -> None:
         try:
@@ -64,39 +92,62 @@ class RunLock:
             if error.errno in _IN_USE:
                 self._file.seek(0)
                 raise _in_use(self._folder, self._file.read().strip()) from error
-            self._lock_by_existence()
+            self._hold()
             self.warning = (
-                f"the file system of {self._folder} has no locks ({error.strerror}); {self._holder} keeps other runs "
-                "out instead. If this run is killed on another machine than the next one runs on, delete that file"
+                f"the file system of {self._folder} has no locks ({error.strerror}); {self._folder / holder.NAME} "
+                "keeps other runs out instead"
             )
         else:
             if not self._is_in_place():  # whoever held it has deleted it since it was opened here
                 raise _in_use(self._folder, "another process that is just ending")
+            if may_be_shared(self._folder):
+                self._hold()
+        if self._holder is not None and self._holder.succeeded:
+            taken = f"{self._folder} was taken over from {self._holder.succeeded}"
+            self.warning = f"{self.warning}; {taken}" if self.warning else taken
         self._file.seek(0)
         self._file.truncate()
         self._file.write(_myself())
         self._file.flush()
 
+    def _hold(self) -> None:
+        try:
+            self._holder = HolderFile(self._folder)
+        except InUse as error:
+            raise _held(self._folder, error) from error
+
     def _is_in_place(self) -> bool:
         try:
-            there, ours = os.stat(self._folder / "run.lock"), os.fstat(self._file.fileno())
+            there, ours = os.stat(self._folder / _NAME), os.fstat(self._file.fileno())
         except FileNotFoundError:
             return False
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
-    def _lock_by_existence(self) -> None:
-        holder = self._folder / "run.holder"
-        with contextlib.suppress(FileNotFoundError):
-            text = holder.read_text(encoding="utf-8", errors="replace").strip()
-            if not _is_over(text):
-                raise _in_use(self._folder, text, f" If it is over, delete {holder}.")
-            holder.unlink(missing_ok=True)
+
+@contextmanager
+def not_written(folder: Path) -> Iterator[None]:
+    """Keep writers out of a folder that is read, which need not be writable, and leave nothing in it.
+
+    Raises:
+        RunFolderError: somebody writes it.
+        OSError: that cannot be told.
+    """
+    with ExitStack() as held:
         try:
-            with open(holder, "x", encoding="utf-8") as stream:
-                stream.write(_myself())
-        except FileExistsError as error:
-            raise _in_use(self._folder, "another process that is just starting") from error
-        self._holder = holder
+            file = held.enter_context(open(folder / _NAME, encoding="utf-8", errors="replace"))
+        except FileNotFoundError:
+            pass  # nobody has ever written it, or it is a copy
+        else:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _IN_USE:
+                    raise _in_use(folder, file.read().strip()) from error
+        try:
+            holder.require_free(folder)
+        except InUse as error:
+            raise _held(folder, error) from error
+        yield
 
 
 def _myself() -> str:
@@ -104,18 +155,17 @@ def _myself() -> str:
     return f"process {os.getpid()} on {platform.node()} since {now}"
 
 
-def _is_over(holder: str) -> bool:
-    """Whether a holder was a process of this machine that has ended; of other machines nobody here knows."""
-    found = re.match(r"process (\d+) on (\S+) ", holder)
-    if found is None or found[2] != platform.node():
-        return False
-    try:
-        os.kill(int(found[1]), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False  # somebody else's process
-    return False
+def _held(folder: Path, found: InUse) -> RunFolderError:
+    """What a holder's file tells of a folder that is in use."""
+    if found.holder is None:
+        return _in_use(folder, "")
+    wait = f"wait {holder.STALE / 60:.0f} minutes, or " if found.holder.key else ""
+    advice = f" If it is over, {wait}delete {folder / holder.NAME}."
+    return _in_use(folder, f"{_name(found.holder)}{holder.seen(found.ago)}", advice)
+
+
+def _name(found: Holder | None) -> str:
+    return (found.name if found else "") or "another process"
 
 
 def _in_use(folder: Path, holder: str, advice: str = "") -> RunFolderError:

@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from mmact_eval.runs.manifest import Text
+from mmact_eval.runs.manifest import ShardPart, Text
 
 
 class Lenient(BaseModel):
@@ -55,10 +55,12 @@ class Session(Lenient):
 
     Attributes:
         time: when, ISO 8601.
-        event: ``start``, ``renderer`` (another one draws), ``files`` (the policy has read or written some), ``end``.
+        event: ``start``, ``renderer`` (another one draws), ``files`` (the policy has read or written some), ``end``;
+            ``merge``, after the sessions of the runs that this one was put together from.
         command: as typed.
         pending: episodes that were left to do.
-        tasks, tasks_in_suite, episodes_planned: as in the manifest, of this start.
+        tasks, tasks_in_suite, episodes_planned, shard: as in the manifest, of this start.
+        plan: the episodes of all parts (see `mmact_eval.runs.shard.WholePlan`).
         options: of this start's engine (see `mmact_eval.engine.options.EngineOptions`).
         machine: that it ran on.
         prepared: what a worker has chosen, e.g. ``{"gl": "egl"}``.
@@ -73,7 +75,9 @@ class Session(Lenient):
     pending: int | None = None
     tasks: list[Text] = []
     tasks_in_suite: int | None = None
-    episodes_planned: int | None = None
+    episodes_planned: int | dict[str, int] | None = None
+    shard: ShardPart | None = None
+    plan: dict[str, dict[str, str]] = {}
     options: dict[str, Any] = {}
     machine: Machine = Machine()
     prepared: dict[str, Any] = {}

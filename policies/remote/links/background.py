@@ -11,17 +11,27 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from mmact_eval.engine.limits.running_clock import running_seconds
+
 T = TypeVar("T")
 
 _THREADS = 64
 """For requests that block (HTTP)."""
 
 
+class RunningLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock stands still while the process does: an answer is not late for it, nor a server away."""
+
+    def time(self) -> float:
+        """See `running_seconds`."""
+        return running_seconds()
+
+
 class BackgroundLoop:
     """Runs coroutines for threads that wait for them."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = RunningLoop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="remote request"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote policy", daemon=True)
         self._thread.start()

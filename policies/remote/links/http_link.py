@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
+import socket
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -82,10 +84,9 @@ class HttpLink:
         page = f"{parts.path.rstrip('/')}{path}"
         target = f"{page}?{parts.query}" if parts.query else page
         try:
-            status, answer = await asyncio.wait_for(
-                asyncio.to_thread(self._post, target, body, headers or {}, seconds), seconds
-            )
+            status, answer = await asyncio.wait_for(asyncio.to_thread(self._post, target, body, headers or {}), seconds)
         except (TimeoutError, asyncio.TimeoutError) as error:
+            self._hang_up()
             raise TooSlow(f"{self.url} has not answered for {seconds:g} s (timeout)") from error
         except (OSError, http.client.HTTPException) as error:
             raise Lost(f"{self.url}: {error or type(error).__name__}") from error
@@ -98,9 +99,15 @@ class HttpLink:
     async def close(self) -> None:
         self._connection.close()
 
-    def _post(self, target: str, body: str | bytes, headers: Mapping[str, str], seconds: float) -> tuple[int, bytes]:
+    def _hang_up(self) -> None:
+        """End the request's thread, which has no limit of its own: it would count a standstill of the process."""
         if self._connection.sock is not None:
-            self._connection.sock.settimeout(seconds)
+            with contextlib.suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _post(self, target: str, body: str | bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(None)
         data = body.encode() if isinstance(body, str) else body
         self._connection.request("POST", target, data, {**self._headers, **headers})
         response = self._connection.getresponse()

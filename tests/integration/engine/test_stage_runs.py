@@ -14,9 +14,9 @@ import pytest
 from counted_policies import CANNOT_FORGET, FAILS_ONCE, FORGETFUL
 
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.derived.export import export
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
-from mmact_eval.runs.export import export
 from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import RunRequest, execute, execute_together
 from mmact_eval.types import EpisodeResult

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,52 @@ def test_an_environment_is_not_late_for_the_time_in_which_it_could_not_run(tmp_p
     code, said = stopped_for_a_while(command, lambda: (out / "episodes.jsonl").exists() and bool(attempts(out)), True)
     assert code == 0, said
     assert attempts(out) == [("failure", 1)] * 3
+
+
+def worker_of(engine: int) -> int:
+    """The process number of a run's only worker."""
+    children = Path(f"/proc/{engine}/task/{engine}/children").read_text().split()
+    (worker,) = [int(child) for child in children if "worker" in Path(f"/proc/{child}/cmdline").read_text()]
+    return worker
+
+
+def test_a_worker_that_alone_is_stopped_is_not_late_and_one_that_hangs_still_is(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = ["env_args.step_seconds=0.1", "protocol.max_steps=15", "protocol.episode_timeout=4.0"]
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    command = run_command(out, "--policy", "noop", "--episodes", "3", *chosen)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (out / "episodes.jsonl").exists() and bool(attempts(out)))
+        worker = worker_of(process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(_STANDSTILL)
+        os.kill(worker, signal.SIGCONT)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert attempts(out) == [("failure", 1)] * 3
+
+
+def test_a_server_has_not_been_silent_while_its_client_could_not_hear(tmp_path: Path) -> None:
+    pytest.importorskip("websockets")
+    (tmp_path / "slow.py").write_text(_POLICY.replace('"toy"', '"random"'))
+    mark, out = tmp_path / "mark", tmp_path / "run"
+    serve = [sys.executable, "-m", "mmact_eval", "serve", "--suite", "toy", "--port", "0"]
+    serve += ["--policy", f"{tmp_path / 'slow.py'}:make", "--policy-args", f"mark={mark}"]
+    server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert server.stdout is not None
+        address = next(found[0] for line in server.stdout if (found := re.search(r"ws://[\w.:]+", line)))
+        policy = ["--policy", address, "--policy-args", "timeout=3"]
+        short = ["--episodes", "1", "--retries", "0", "--set", "protocol.max_steps=15"]
+        command = run_command(out, *policy, *short)
+        code, said = stopped_for_a_while(command, mark.exists, True)
+    finally:
+        server.kill()
+    assert code == 0, said
+    assert attempts(out) == [("failure", 1)]
 
 
 _WATCHED = """

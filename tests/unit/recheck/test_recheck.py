@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from mmact_eval.derived.export import export
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.recheck.recheck import Pair, Recheck, draw
 from mmact_eval.recheck.text import meaning, told
 from mmact_eval.recheck.then_and_now import ThenAndNow, then_and_now
-from mmact_eval.runs.export import export
 from mmact_eval.runs.reading import read_run
 from mmact_eval.types import Episode, EpisodeResult, Stage
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from mmact_eval.derived.export import export
 from mmact_eval.errors import RunFolderError
 from mmact_eval.runs import earlier_starts
-from mmact_eval.runs.export import export
 from mmact_eval.runs.files.rescue import write_manifest
 from mmact_eval.runs.folder import RunFolder
 from mmact_eval.runs.manifest import VERSION, Manifest, PolicyPart

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmact_eval.errors import RunAborted, RunFolderError
+from mmact_eval.errors import RunAborted, RunFolderError, Stopped
 from mmact_eval.runs import earlier_starts
 from mmact_eval.runs.fingerprint import differences, digest
 from mmact_eval.runs.folder import RunFolder
@@ -331,3 +331,23 @@ def test_sessions_that_somebody_edited_stop_no_run(tmp_path: Path, value: str) -
     assert earlier_starts.files_read(tmp_path) == {}
     assert earlier_starts.wrote(tmp_path) == {}
     assert "3 of 4 episodes were done before" in earlier_starts.done_before(tmp_path, 3, 4)
+
+
+def test_a_stop_in_the_middle_of_a_line_leaves_a_file_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal can come between writing a line and knowing that it is on the disk."""
+
+    def stopped(_: int) -> None:
+        raise Stopped
+
+    with RunFolder(tmp_path) as store:
+        store.open_episodes()
+        store.append(result(0))
+        monkeypatch.setattr(os, "fsync", stopped)
+        with pytest.raises(Stopped):
+            store.append(result(1))
+    monkeypatch.undo()
+    with RunFolder(tmp_path) as store:
+        assert store.open_episodes().keys() == {result(0).episode}
+        assert store.warnings == []
