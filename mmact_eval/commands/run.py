@@ -31,6 +31,7 @@ Examples:
   mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
   mmact-eval run --suite libero-goal --policy mmact --format html,csv
+  mmact-eval run --suite libero-long --policy my_policy.py:make --workers 16 --policy-replicas auto
 The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
 missing or the run stopped early, 2 something asked for does not exist or does not fit.""",
 )
