@@ -76,9 +76,9 @@ def _told(number: int, replica: ReplicaReport) -> str:
     """What a replica of the policy did, in a line."""
     gpu = f", of GPUs {replica.peak_gpu_memory_mib / 1024:.2f} GiB" if replica.peak_gpu_memory_mib else ""
     restarts = f", restarted {counted(replica.restarts, 'time')}" if replica.restarts else ""
+    asked = f"{counted(replica.queries, 'query', 'queries')} in {counted(replica.batches, 'batch', 'batches')}"
     return (
-        f"Replica {number} of the policy: {counted(replica.queries, 'query', 'queries')} in "
-        f"{counted(replica.batches, 'batch', 'batches')}, busy {100 * replica.busy_share:.0f} % of the time, peak memory "
+        f"Replica {number} of the policy: {asked}, busy {100 * replica.busy_share:.0f} % of the time, peak memory "
         f"{replica.peak_memory_mib / 1024:.2f} GiB{gpu}{restarts}"
     )
 

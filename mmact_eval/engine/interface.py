@@ -15,8 +15,8 @@ from mmact_eval.errors import MmactEvalError
 
 
 class Engine(Protocol):
-    """Rolls the episodes of its arms out on workers of some kind, their queries answered by policies in this process, or
-    by replicas of them (`engine.replicas`).
+    """Rolls the episodes of its arms out on workers of some kind, their queries answered by policies in this process,
+    or by replicas of them (`engine.replicas`).
 
     Whatever the workers are, these hold:
 

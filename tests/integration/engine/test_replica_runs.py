@@ -52,7 +52,7 @@ def note(text):
 
 class Policy(ToyPolicy):
     def __init__(self, fault="", times=1, at=1, late=""):
-        super().__init__(4)
+        super().__init__()
         self._fault, self._times, self._at, self._late = fault, times, at, late
         note("made")
 
@@ -180,7 +180,7 @@ def test_results_do_not_depend_on_replicas(
 def test_a_run_goes_on_with_another_number_of_replicas(tmp_path: Path) -> None:
     first = execute(request(tmp_path, 2, limit=3, policy=GLANCING))
     assert len(first.results) == 3
-    assert len(execute(request(tmp_path, 0, limit=5, policy=GLANCING)).results) == 5
+    assert len(execute(request(tmp_path, 0, limit=2, policy=GLANCING)).results) == 5
     last = execute(request(tmp_path, 1, policy=GLANCING))
     assert reproducible(last.results) == alone("toy", GLANCING)
     assert last.manifest.fingerprint == first.manifest.fingerprint
@@ -240,7 +240,7 @@ def test_a_replica_that_is_lost_costs_an_attempt_of_what_it_had(
     monkeypatch.setattr("mmact_eval.engine.replicas.pool._SLACK", 1.0)
     options = {"policy_timeout": 2.0}
     outcome = execute(request(tmp_path / "run", 2, **policy(fault=fault), options=options))
-    assert reproducible(outcome.results) == {k: v for k, v in alone("toy", "toy").items()}
+    assert reproducible(outcome.results) == alone("toy", "toy")
     by_start = {result.episode.init_state: result.attempts for result in outcome.results}
     assert by_start[1] == 2
     assert max(by_start.values()) == 2
@@ -275,7 +275,7 @@ def test_a_policy_that_always_kills_its_replicas_ends_the_run_with_the_reason(
 def test_a_policy_that_only_this_process_can_make_ends_the_run_with_the_reason(
     tmp_path: Path, policy: Callable[..., Any]
 ) -> None:
-    with pytest.raises(RunAborted, match="no replica of the policy works; the last one cannot work: .*no such GPU"):
+    with pytest.raises(RunAborted, match=r"no replica .* works; the last one cannot work: .*no such GPU"):
         execute(request(tmp_path / "run", 2, **policy("not_in_replicas")))
 
 
@@ -311,7 +311,7 @@ def test_a_policy_that_breaks_its_contract_stops_the_run_as_ever(
     tmp_path: Path, attribute: str, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        execute(request(tmp_path, 1, policy=f"{BROKEN}:{attribute}"))
+        execute(request(tmp_path, 1, policy=f"{BROKEN}:{attribute}", episodes=20))
 
 
 def test_a_bad_query_costs_its_episode_and_no_other_in_its_batch(tmp_path: Path) -> None:
