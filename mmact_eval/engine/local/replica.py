@@ -52,12 +52,15 @@ def _read(pipe: Connection, inbox: _Inbox) -> None:
 def _new(inbox: _Inbox, wait: bool) -> list[Told] | None:
     """What has come since the last look, or, if it may wait, what comes next and all with it; None: it is to stop."""
     told: list[Told] = []
-    while wait or not inbox.empty():
+    while (wait and not told) or not inbox.empty():
         message = inbox.get()
-        if isinstance(message, Stop):
+        if not isinstance(message, Stop):
+            told.append(message)
+        elif told:
+            inbox.put(message)  # after what came before it; nothing comes later
+            break
+        else:
             return None
-        told.append(message)
-        wait = False
     return told
 
 

@@ -241,10 +241,10 @@ def test_a_replica_that_is_lost_costs_an_attempt_of_what_it_had(
     options = {"policy_timeout": 2.0}
     outcome = execute(request(tmp_path / "run", 2, **policy(fault=fault), options=options))
     assert reproducible(outcome.results) == alone("toy", "toy")
-    by_start = {result.episode.init_state: result.attempts for result in outcome.results}
-    assert by_start[1] == 2
-    assert max(by_start.values()) == 2
-    assert sum(replica.restarts for replica in outcome.engine.replicas.values()) == 2, "one for each task"
+    lost = {(result.episode.task, result.episode.init_state) for result in outcome.results if result.attempts == 2}
+    assert ("hard", 1) in lost
+    assert all(result.attempts <= 2 for result in outcome.results)
+    assert sum(replica.restarts for replica in outcome.engine.replicas.values()) == 1
 
     again = execute(request(tmp_path / "again", 1, **policy(fault=fault, times=9), options={**options, "retries": 0}))
     errors = [result for result in again.results if result.outcome == "error"]
