@@ -1,6 +1,6 @@
 """Queries a second against workers and replicas of the policy, with one that takes its time as a large model does.
 
-    python benchmarks/scaling.py [--engines local] [--workers 4,16,32] [--replicas 0,1,2,4] [--json FILE]
+    python benchmarks/scaling.py [--engines local] [--workers 8,32] [--replicas 0,1,2,4] [--json FILE]
 
 The policy sleeps for a call, whatever the batch (200 ms for at most 16 queries: about an 8B model on one GPU), and the
 environment for a step, so that neither takes a processor. Measured is the middle of a run: from when each worker has
@@ -142,13 +142,13 @@ def _numbers(text: str) -> list[int]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engines", default="local", help="names, with commas (default local)")
-    parser.add_argument("--workers", type=_numbers, default=[4, 16, 32], help="default 4,16,32")
+    parser.add_argument("--workers", type=_numbers, default=[8, 32], help="default 8,32")
     parser.add_argument("--replicas", type=_numbers, default=[0, 1, 2, 4], help="default 0,1,2,4")
     parser.add_argument("--policy-ms", type=float, default=200.0, help="a call of the policy (default 200)")
     parser.add_argument("--max-batch", type=int, default=16, help="most queries in a call (default 16)")
-    parser.add_argument("--step-ms", type=float, default=50.0, help="a step of the environment (default 50)")
+    parser.add_argument("--step-ms", type=float, default=15.0, help="a step of the environment (default 15)")
     parser.add_argument("--queries", type=int, default=4, help="of each episode (default 4)")
-    parser.add_argument("--episodes", type=int, default=6, help="of each worker (default 6)")
+    parser.add_argument("--episodes", type=int, default=10, help="of each worker (default 10)")
     parser.add_argument("--image-size", type=int, default=256, help="of the second table's pictures (default 256)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     return parser.parse_args()
