@@ -19,10 +19,10 @@ class EngineOptions:
         cached_envs: environments each worker keeps open.
         turn: after so many of its episodes a task makes room for the next; 0: the tasks come one after another.
         max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
-        allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
         policy_replicas: how many processes make the policy and answer queries; 0: this process does; ``auto``: as many
             as there are GPUs for, at least one.
         policy_gpus: of each replica; a fraction if several share one.
+        allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
     """
 
     engine: str = "local"
@@ -33,9 +33,9 @@ class EngineOptions:
     cached_envs: int = 1
     turn: int = 0
     max_errors_in_a_row: int = 5
-    allow_renderer: bool = False
     policy_replicas: int | Literal["auto"] = 0
     policy_gpus: float = 1.0
+    allow_renderer: bool = False
 
 
 @dataclass(frozen=True)
