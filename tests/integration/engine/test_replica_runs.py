@@ -412,6 +412,10 @@ def test_no_process_outlives_a_run_that_is_ended_and_the_same_command_goes_on(tm
     assert reproducible(list(read_episodes(out)[0].values())) == alone("toy", "random")
 
 
+def went_on(process: subprocess.Popen[bytes], file: Path, before: int) -> bool:
+    return lines(file) > before or process.poll() is not None
+
+
 @pytest.mark.slow
 def test_twenty_random_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
     """Of workers, replicas and the run itself, which is started again then."""
@@ -422,7 +426,7 @@ def test_twenty_random_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path
     while code != 0:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = lines(out / "episodes.jsonl")
-        wait_for(lambda p=process, n=before: lines(out / "episodes.jsonl") > n or p.poll() is not None)
+        wait_for(functools.partial(went_on, process, out / "episodes.jsonl", before))
         while (code := process.poll()) is None:
             time.sleep(rng.uniform(0.2, 1.0))
             kind = rng.choice(["worker", "replica", "replica", "run"])
