@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class EngineOptions:
         cached_envs: environments each worker keeps open.
         turn: after so many of its episodes a task makes room for the next; 0: the tasks come one after another.
         max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
+        policy_replicas: how many processes make the policy and answer queries; 0: this process does; ``auto``: as many
+            as there are GPUs for, at least one.
+        policy_gpus: of each replica; a fraction if several share one.
         allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
     """
 
@@ -29,7 +33,33 @@ class EngineOptions:
     cached_envs: int = 1
     turn: int = 0
     max_errors_in_a_row: int = 5
+    policy_replicas: int | Literal["auto"] = 0
+    policy_gpus: float = 1.0
     allow_renderer: bool = False
+
+
+@dataclass(frozen=True)
+class ReplicaReport:
+    """What can be said of a replica of a policy, and of those that took its place.
+
+    Attributes:
+        batches, queries: how often its policy was called, and about how many queries, of all arms that it answers.
+        busy_seconds: in the policy's calls.
+        busy_share: of the time in which it could have been.
+        peak_memory_mib: the most memory that its process has had.
+        peak_gpu_memory_mib: the most that PyTorch has held on its GPUs; 0 without.
+        restarts: how often another process took its place.
+        given_up: why none did any more, "" if one did.
+    """
+
+    batches: int = 0
+    queries: int = 0
+    busy_seconds: float = 0.0
+    busy_share: float = 0.0
+    peak_memory_mib: float = 0.0
+    peak_gpu_memory_mib: float = 0.0
+    restarts: int = 0
+    given_up: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,7 @@ class EngineReport:
         restarts: how many workers were replaced.
         given_up: tasks given up because of errors, and how many of their episodes were not tried.
         batches, queries: how often the policy was called, and about how many queries.
+        replicas: of its policy, by number; empty if the engine's process called it.
     """
 
     prepared: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -50,3 +81,4 @@ class EngineReport:
     given_up: dict[str, int] = field(default_factory=dict)
     batches: int = 0
     queries: int = 0
+    replicas: dict[int, ReplicaReport] = field(default_factory=dict)

@@ -8,12 +8,12 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from mmact_eval import registry
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
-from mmact_eval.evaluation.arguments import as_typed, heard_by, policy_of, suite_of, whole, with_workers
+from mmact_eval.evaluation.arguments import as_typed, heard_by, policy_of, suite_of, whole, with_processes
 from mmact_eval.evaluation.results import Results
 from mmact_eval.machine.user_folders import expanded
 from mmact_eval.observers.video import VideoMode
@@ -35,6 +35,7 @@ def evaluate(
     seed: int = 0,
     shard: str | None = None,
     workers: int = 1,
+    policy_replicas: int | Literal["auto"] | None = None,
     out: str | Path | None = None,
     on_episode: Callable[[EpisodeResult], object] | None = None,
     policy_args: Mapping[str, Any] | None = None,
@@ -63,6 +64,9 @@ def evaluate(
         shard: only part i of n of the episodes, ``"0/3"``, or ``"slurm"`` for the place in a Slurm array; None for all
             of them. `mmact_eval.derived.merge` puts parts together.
         workers: worker processes.
+        policy_replicas: processes that make the policy and answer in this one's place, each on a GPU of its own; the
+            policy must then be a text. ``"auto"``: as many as there are GPUs. 0: this process answers. None: as
+            `options` say.
         out: the run folder (of a part a folder in it), resumed if it holds part of the same run; None for one that is
             deleted with the results.
         on_episode: called with each result as it is finished, in this thread; True ends the run there.
@@ -72,7 +76,7 @@ def evaluate(
         changes: fields of the suite, such as ``{"protocol.max_steps": 100}`` or ``{"protocol": {"max_steps": 100}}``;
             what is not named stays.
         video: which episodes to keep a video of.
-        options: how the engine works; `workers` wins over its number.
+        options: how the engine works; `workers` and `policy_replicas` win over its numbers.
         progress: show a bar where somebody watches a terminal.
 
     Raises:
@@ -108,7 +112,7 @@ def evaluate(
         shard=part,
         out=of_part(Path(scratch.name) / "run" if scratch else expanded(str(out)), part),
         video=video,
-        options=with_workers(options, workers),
+        options=with_processes(options, workers, policy_replicas),
         extension=Extension(enough=heard_by(on_episode)),
         progress=progress,
     )

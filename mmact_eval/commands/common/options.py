@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from mmact_eval.commands.common.values import parse_value
+from mmact_eval.commands.common.values import number_or_auto, parse_value
 from mmact_eval.errors import MmactEvalError, Preempted, RunAborted, Stopped, UsageError, did_you_mean
 from mmact_eval.machine import host
 from mmact_eval.machine.slurm import requeue_command
@@ -206,6 +206,13 @@ _OPTIONS = {
     "max_batch": click.option(
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
         help="Largest number of queries the policy gets at once."),
+    "policy_replicas": click.option(
+        "--policy-replicas", default="0", show_default=True, metavar="N|auto", callback=number_or_auto,
+        help="Processes that make the policy and answer, each on a GPU of its own; auto: as many as there are GPUs. "
+             "0: the policy is called in this process."),
+    "policy_gpus": click.option(
+        "--policy-gpus", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="N",
+        help="GPUs of each replica; 0.5: two replicas share one."),
     "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most this many episodes now."),
     "shard": click.option(
         "--shard", metavar="I/N",
@@ -271,7 +278,10 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
 
     if not math.isfinite(given["policy_timeout"]):
         raise UsageError("--policy-timeout must be a number of seconds.")
-    names = ("engine", "workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer")
+    names = (
+        "engine", "workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer",
+        "policy_replicas", "policy_gpus",
+    )  # fmt: skip
     return EngineOptions(**{name: given[name] for name in names})
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.derived.export import export
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.errors import MmactEvalError, RunAborted, Stopped
-from mmact_eval.runs.export import export
 from mmact_eval.runs.files.live import Live, read_live, write_live
 from mmact_eval.runs.files.live_status import LiveStatus
 from mmact_eval.runs.runner import RunRequest, execute
