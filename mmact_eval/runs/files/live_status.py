@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import os
 import platform
+import signal
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -104,7 +105,8 @@ class _OneRun:
         elif isinstance(problem, KeyboardInterrupt):
             self._state, self._why = "stopped", "by Ctrl-C"
         elif isinstance(problem, Stopped):
-            self._state, self._why = "stopped", str(problem) or "by SIGTERM, as batch systems pre-empt"
+            name = signal.Signals(problem.number).name
+            self._state, self._why = "stopped", f"by {name}, as batch systems pre-empt"
         else:
             self._state, self._why = "failed", str(problem) or type(problem).__name__
 

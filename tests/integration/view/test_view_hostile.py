@@ -37,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest["policy"] |= {"name": SCRIPT, "not_real": SCRIPT, "target": SCRIPT, "checkpoint": SCRIPT}
     manifest["suite"] |= {"title": SCRIPT, "env": SCRIPT}
     manifest["env"] |= {"name": SCRIPT, "not_real": SCRIPT}
-    manifest |= {"command": [SCRIPT], "created": SCRIPT, "shard": SCRIPT, "tasks": [SCRIPT, "x" * 300]}
+    manifest |= {"command": [SCRIPT], "created": SCRIPT, "tasks": [SCRIPT, "x" * 300]}
     manifest["versions"] |= {SCRIPT: SCRIPT}
     (hostile / "manifest.json").write_text(json.dumps(manifest))
     lines = [json.loads(line) for line in (hostile / "episodes.jsonl").read_text().splitlines()]
