@@ -19,6 +19,7 @@ from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.engine.running import RunningArm, worlds_of
 from mmact_eval.engine.scheduler import JobQueue, rounds_of
 from mmact_eval.errors import MmactEvalError, RunAborted
+from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.observers.artifacts import Parcel
 from mmact_eval.types import Episode, EpisodeResult, Query
 
@@ -50,8 +51,9 @@ class Dispatch:
         self._peak_memory_mib: dict[int, float] = {}
         self._restarts = 0
         configs = tuple(arm.config(shared_disk) for arm in self._arms)
-        self.plan = WorkerPlan(options.workers, configs, worlds, options.cached_envs)
-        self.workers = min(options.workers, len(self._queue))
+        workers = options.workers or usable_cores()
+        self.plan = WorkerPlan(workers, configs, worlds, options.cached_envs)
+        self.workers = min(workers, len(self._queue))
 
     @property
     def problems(self) -> list[MmactEvalError | None]:
