@@ -87,7 +87,12 @@ def connected(address: str, workers: int) -> Iterator[None]:
         return
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    folder = _connect(address or os.environ.get("RAY_ADDRESS", ""), workers)
+    with _nothing_printed():
+        yield from _while_connected(address or os.environ.get("RAY_ADDRESS", ""), workers)
+
+
+def _while_connected(address: str, workers: int) -> Iterator[None]:
+    folder = _connect(address, workers)
     try:
         say(f"Ray: {'a cluster of this machine alone, ' if folder else ''}{_described()}")
         yield
@@ -146,6 +151,20 @@ def _called(address: str) -> str:
 def _first_line(error: BaseException) -> str:
     lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Ray prints to standard output what happens to nodes, pages of it, and has no setting against it."""
+    before = getattr(ray._private.worker, "print_to_stdstream", None)
+    if before is None:
+        yield
+        return
+    ray._private.worker.print_to_stdstream = lambda *data, **how: None
+    try:
+        yield
+    finally:
+        ray._private.worker.print_to_stdstream = before
 
 
 @contextmanager
