@@ -202,7 +202,7 @@ def test_code_that_no_node_has_is_one_message(cluster: Any, tmp_path: Path, monk
 
 def test_it_is_called_from_python(cluster: Any) -> None:
     options = EngineOptions(engine="ray", worker_cpus=0.5)
-    results = evaluate("toy", "random", episodes=1, workers=2, options=options, progress=False)
+    results = evaluate("random", "toy", episodes=1, workers=2, options=options, progress=False)
     assert len(results.episodes) == 2
 
 
