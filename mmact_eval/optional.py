@@ -148,6 +148,18 @@ class HearsEndings(Protocol, metaclass=_AskedFor):
 
 
 @runtime_checkable
+class FreesWeights(Protocol, metaclass=_AskedFor):
+    """A policy that can do without its weights where replicas of it answer."""
+
+    def free_weights(self) -> None:
+        """Nobody will ask it anything in this process: let go of what only `act` needs, GPU memory above all.
+
+        May be called more than once. Everything else (spec, `covers`, `remarks`, `close`) goes on working.
+        """
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol, metaclass=_AskedFor):
     """A policy that holds something."""
 
@@ -325,6 +337,7 @@ OF_POLICIES: tuple[Any, ...] = (
     WeighsDifferences,
     ShowsPictures,
     HearsEndings,
+    FreesWeights,
     Closes,
 )
 OF_ENVS: tuple[Any, ...] = (RemarksOnScenes, Disturbs, MeasuresMemory)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mmact_eval.engine.replicas.recipe import PolicyRecipe
 from mmact_eval.observers.artifacts import ObserverFactory
 from mmact_eval.protocols import Needs, Policy
 from mmact_eval.suite import Suite
@@ -35,6 +36,9 @@ class EngineArm:
         log_folder: where the output of workers goes while they run this arm, and what is logged while its policy is
             called; "" to leave both alone.
         model: the policy that `policy` wraps, if it does; several arms may have the same.
+        recipe: how other processes make `policy`, for `EngineOptions.policy_replicas`; None if they cannot.
+        on_files: told which files a replica's policy has read and written since it was made, before results that may
+            depend on them.
     """
 
     suite: Suite
@@ -48,6 +52,8 @@ class EngineArm:
     folder: str = ""
     log_folder: str = ""
     model: Policy | None = None
+    recipe: PolicyRecipe | None = None
+    on_files: Callable[[Mapping[str, str], Mapping[str, Sequence[str]]], None] | None = None
 
     def same_model(self, other: EngineArm) -> bool:
         """Whether it is answered by the same policy in the end."""

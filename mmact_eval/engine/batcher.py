@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import FrameType
+from typing import Protocol
 
 from mmact_eval.engine.limits.running_clock import running_seconds
 from mmact_eval.engine.log_file import LogFile
@@ -59,6 +60,60 @@ class Answer:
         if self.output is None:
             raise PolicyContractError(self.error) if self.contract else PolicyFailure(self.error)
         return replace(self.output, extras={**self.output.extras, "act_seconds": self.act_seconds})
+
+
+class PolicySide(Protocol):
+    """What answers an arm's queries: a `PolicyBatcher` in this process, or replicas (`engine.replicas`).
+
+    Attributes:
+        batches: how many batches have been answered.
+        answered: how many queries.
+        waits_since: `time.monotonic` when a query began to wait for the next `answer_batch`.
+    """
+
+    batches: int
+    answered: int
+    waits_since: float
+
+    def __bool__(self) -> bool:
+        """Whether anything waits for `answer_batch`."""
+        ...
+
+    def reset(self, episode: Episode) -> None:
+        """Tell the policy that an episode begins (again), or a further stage of it.
+
+        Raises:
+            MmactEvalError: the arm cannot go on. Other exceptions are this episode's error.
+        """
+        ...
+
+    def ended(self, result: EpisodeResult) -> None:
+        """Tell the policy, if it wants to know, that an attempt at an episode is over.
+
+        Raises:
+            MmactEvalError: the arm cannot go on.
+        """
+        ...
+
+    def submit(self, query: Query, reply: Callable[[Answer], None]) -> None:
+        """Queue a query; `reply` is called with the answer when there is one."""
+        ...
+
+    def refuse(self, why: str) -> None:
+        """From now on every query, and those that wait, are answered with this error."""
+        ...
+
+    def withdraw(self, episode: Episode) -> None:
+        """Forget an episode's waiting query: its worker is gone."""
+        ...
+
+    def answer_batch(self) -> None:
+        """Answer what waits, as one batch, if that is to be done here.
+
+        Raises:
+            RunAborted: the arm cannot go on.
+        """
+        ...
 
 
 @dataclass

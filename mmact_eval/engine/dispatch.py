@@ -3,6 +3,9 @@
 What an engine does in its `loop`: it tells of workers that are `ready`, gives each free one its `next_job`, puts what
 it asks (`ask`) and has it answered (`answer`), tells what it has done (`finish`) and replaces it if that says so, and
 tells what a worker that died had in hands (`lose`).
+
+Who answers: policies in this process, or replicas of them. These are started and ended by the `loop`; the engine brings
+what they say (`hear`) and tells if one is gone (`gone`).
 """
 
 from __future__ import annotations
@@ -16,12 +19,18 @@ from mmact_eval.engine.batcher import Answer, PolicyHung
 from mmact_eval.engine.jobs import Assignment, Place, WorkerPlan
 from mmact_eval.engine.limits.hard_deadline import HardDeadline
 from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.engine.replicas.link import ReplicaLink, Replicas
+from mmact_eval.engine.replicas.messages import Said
+from mmact_eval.engine.replicas.of_arms import pools_of
 from mmact_eval.engine.running import RunningArm, worlds_of
 from mmact_eval.engine.scheduler import JobQueue, rounds_of
-from mmact_eval.errors import MmactEvalError, RunAborted
+from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.observers.artifacts import Parcel
 from mmact_eval.types import Episode, EpisodeResult, Query
+
+_STOPPING_SECONDS = 30.0
+"""What replicas may take to close their policies."""
 
 
 class Dispatch:
@@ -34,14 +43,26 @@ class Dispatch:
         workers: how many there should be.
     """
 
-    def __init__(self, arms: Sequence[EngineArm], options: EngineOptions, shared_disk: bool = True) -> None:
+    def __init__(
+        self,
+        arms: Sequence[EngineArm],
+        options: EngineOptions,
+        shared_disk: bool = True,
+        replicas: Replicas | None = None,
+    ) -> None:
         """
         Args:
             arms: what to run, all in environments of one plug-in.
             options: how to run.
             shared_disk: whether workers can write into the arms' folders. If not, they learn of none, and what they
                 make has to come with `finish` (see `observers.artifacts.CarriedArtifacts`).
+            replicas: how replicas of the policies are started, if they are to answer.
+
+        Raises:
+            UsageError: replicas are asked for and cannot be had.
         """
+        if replicas is None and options.policy_replicas:
+            raise UsageError(f'engine "{options.engine}" has no replicas of policies: leave out --policy-replicas.')
         numbers, worlds = worlds_of(arms)
         self._options = options
         self._arms = [RunningArm.of(k, arm, numbers[k], options) for k, arm in enumerate(arms)]
@@ -50,6 +71,7 @@ class Dispatch:
         self._prepared: dict[int, dict[str, str]] = {}
         self._peak_memory_mib: dict[int, float] = {}
         self._restarts = 0
+        self._pools = pools_of(self._arms, options, replicas, self._end_numbered, shared_disk) if replicas else []
         configs = tuple(arm.config(shared_disk) for arm in self._arms)
         workers = options.workers or usable_cores()
         self.plan = WorkerPlan(workers, configs, worlds, options.cached_envs)
@@ -63,8 +85,9 @@ class Dispatch:
     @property
     def reports(self) -> list[EngineReport]:
         """See `engine.interface.Engine`."""
-        pool = EngineReport(self._prepared, self._peak_memory_mib, self._restarts)
-        return [arm.report(pool) for arm in self._arms]
+        workers = EngineReport(self._prepared, self._peak_memory_mib, self._restarts)
+        replicas = {number: pool.reports for pool in self._pools for number in pool.arms}
+        return [replace(arm.report(workers), replicas=replicas.get(arm.number, {})) for arm in self._arms]
 
     def loop(self, start: Callable[[], None], turn: Callable[[], None]) -> None:
         """The engine's loop.
@@ -81,6 +104,8 @@ class Dispatch:
             return
         try:
             with HardDeadline(self._options.policy_timeout) as deadline:
+                for pool in self._pools:
+                    pool.start()
                 start()
                 while self.unfinished:
                     deadline.beat()
@@ -89,6 +114,9 @@ class Dispatch:
             for arm in self._arms:
                 if self._has_work(arm):
                     self._end(arm, error)
+        finally:
+            for pool in self._pools:
+                pool.stop(_STOPPING_SECONDS)
 
     @property
     def unfinished(self) -> bool:
@@ -170,7 +198,12 @@ class Dispatch:
         arm.batcher.submit(query, reply)
 
     def answer(self) -> None:
-        """Let the policy answer what waits of the arm that has waited longest, as one batch."""
+        """Let the policy answer what waits of the arm that has waited longest, as one batch; look after replicas.
+
+        To be called in each turn.
+        """
+        for pool in self._pools:
+            pool.look_at_the_clock()
         waiting = [arm for arm in self._arms if arm.batcher]
         if not waiting:
             return
@@ -179,6 +212,16 @@ class Dispatch:
             arm.batcher.answer_batch()
         except RunAborted as error:
             self._end(arm, error)
+
+    def hear(self, link: ReplicaLink, said: Said) -> None:
+        """A replica of a policy has said something; one that was ended before is not listened to."""
+        for pool in self._pools:
+            pool.hear(link, said)
+
+    def gone(self, link: ReplicaLink) -> None:
+        """A replica of a policy has ended by itself."""
+        for pool in self._pools:
+            pool.gone(link)
 
     def finish(
         self, assignment: Assignment, result: EpisodeResult, parcel: Parcel | None = None, peak_memory_mib: float = 0.0
@@ -272,6 +315,10 @@ class Dispatch:
                 other.problem = error
                 self._queue.drop(other.number)
                 other.batcher.refuse("the run has ended")
+
+    def _end_numbered(self, number: int, error: MmactEvalError) -> None:
+        if self._arms[number].problem is None:
+            self._end(self._arms[number], error)
 
     def _arm(self, assignment: Assignment) -> RunningArm:
         return self._arms[assignment.job.arm]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class EngineOptions:
         cluster: address of the cluster, for an engine that has one; "" to let it look for one.
         worker_cpus: how many of a cluster's CPUs a worker is counted as.
         allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
+        policy_replicas: how many processes make the policy and answer queries; 0: this process does; ``auto``: as many
+            as there are GPUs for, at least one.
+        policy_gpus: of each replica; a fraction if several share one.
     """
 
     engine: str = "local"
@@ -34,6 +38,32 @@ class EngineOptions:
     cluster: str = ""
     worker_cpus: float = 1.0
     allow_renderer: bool = False
+    policy_replicas: int | Literal["auto"] = 0
+    policy_gpus: float = 1.0
+
+
+@dataclass(frozen=True)
+class ReplicaReport:
+    """What can be said of a replica of a policy, and of those that took its place.
+
+    Attributes:
+        batches, queries: how often its policy was called, and about how many queries, of all arms that it answers.
+        busy_seconds: in the policy's calls.
+        busy_share: of the time in which it could have been.
+        peak_memory_mib: the most memory that its process has had.
+        peak_gpu_memory_mib: the most that PyTorch has held on its GPUs; 0 without.
+        restarts: how often another process took its place.
+        given_up: why none did any more, "" if one did.
+    """
+
+    batches: int = 0
+    queries: int = 0
+    busy_seconds: float = 0.0
+    busy_share: float = 0.0
+    peak_memory_mib: float = 0.0
+    peak_gpu_memory_mib: float = 0.0
+    restarts: int = 0
+    given_up: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,7 @@ class EngineReport:
         restarts: how many workers were replaced.
         given_up: tasks given up because of errors, and how many of their episodes were not tried.
         batches, queries: how often the policy was called, and about how many queries.
+        replicas: of its policy, by number; empty if the engine's process called it.
     """
 
     prepared: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -54,3 +85,4 @@ class EngineReport:
     given_up: dict[str, int] = field(default_factory=dict)
     batches: int = 0
     queries: int = 0
+    replicas: dict[int, ReplicaReport] = field(default_factory=dict)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mmact_eval.engine.arms import EngineArm
-from mmact_eval.engine.batcher import PolicyBatcher
-from mmact_eval.engine.error_watch import ErrorWatch
+from mmact_eval.engine.batcher import PolicyBatcher, PolicySide
 from mmact_eval.engine.jobs import ArmConfig, Job, World
+from mmact_eval.engine.limits.error_watch import ErrorWatch
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.errors import MmactEvalError
 from mmact_eval.suite import Suite
@@ -37,7 +37,7 @@ class RunningArm:
     number: int
     asked: EngineArm
     world: int
-    batcher: PolicyBatcher
+    batcher: PolicySide
     errors: ErrorWatch
     enough: bool = False
     problem: MmactEvalError | None = None
@@ -46,9 +46,8 @@ class RunningArm:
 
     @classmethod
     def of(cls, number: int, asked: EngineArm, world: int, options: EngineOptions) -> RunningArm:
-        """The arm before its first episode."""
-        log_file = f"{asked.log_folder}/engine.log" if asked.log_folder else ""
-        batcher = PolicyBatcher(asked.policy, options.max_batch, options.policy_timeout, log_file)
+        """The arm before its first episode, its policy in this process."""
+        batcher = PolicyBatcher(asked.policy, options.max_batch, options.policy_timeout, policy_log(asked))
         return cls(number, asked, world, batcher, ErrorWatch(options.max_errors_in_a_row))
 
     @property
@@ -71,6 +70,11 @@ class RunningArm:
     def report(self, of_the_pool: EngineReport) -> EngineReport:
         """What the engine can say about itself and this arm."""
         return replace(of_the_pool, given_up=self.given_up, batches=self.batcher.batches, queries=self.batcher.answered)
+
+
+def policy_log(arm: EngineArm) -> str:
+    """Where the package's log goes while an arm's policy is called, "" to leave it alone."""
+    return f"{arm.log_folder}/engine.log" if arm.log_folder else ""
 
 
 def worlds_of(arms: Sequence[EngineArm]) -> tuple[list[int], tuple[World, ...]]:

@@ -14,13 +14,15 @@ from dataclasses import asdict
 from typing import Any
 
 from mmact_eval import __version__
+from mmact_eval.identity.differences import ABSENT, differences
 from mmact_eval.identity.environment import environment_parts
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.policy_output import json_data
 from mmact_eval.rollout import effective_replan
 from mmact_eval.specs import EnvSpec, Physics, PolicySpec
 from mmact_eval.suite import Suite
-from mmact_eval.types import Change
+
+__all__ = ["ABSENT", "binding", "describe_env", "differences", "digest", "fingerprint", "made_differently"]
 
 _NOT_PART_OF_A_RESULT = {"episodes", "episode_timeout"}
 
@@ -84,23 +86,6 @@ def binding(suite: Suite, permissions: Collection[str]) -> Suite:
 def digest(data: Mapping[str, Any]) -> str:
     """A short hash of plain data, independent of key order."""
     return hashlib.blake2b(json.dumps(data, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
-
-
-ABSENT = "(absent)"
-"""What stands for the value of a field that one side has not."""
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[Change]:
-    """Every leaf that differs."""
-    lines: list[Change] = []
-    for key in [*before, *(k for k in now if k not in before)]:
-        path = f"{prefix}{key}"
-        old, new = before.get(key, ABSENT), now.get(key, ABSENT)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            lines += differences(old, new, f"{path}.")
-        elif repr(old) != repr(new):  # by their text, so that NaN equals NaN
-            lines.append(Change.of(path, old, new))
-    return lines
 
 
 def made_differently(what: str, changed: Sequence[str], advice: str = "") -> str:

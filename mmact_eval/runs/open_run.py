@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.options import EngineReport
+from mmact_eval.engine.replicas.recipe import PolicyRecipe
 from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.observers import video
@@ -129,8 +130,13 @@ class OpenRun:
         """How many episodes were done before this start, and by which command; "" if none was."""
         return done_before(self._store.path, len(self.finished), len(self.planned))
 
-    def engine_arm(self, model: Policy) -> EngineArm:
-        """What the engine has to do; `model` is the policy without the extension's wrapper."""
+    def engine_arm(self, model: Policy, recipe: PolicyRecipe | None = None) -> EngineArm:
+        """What the engine has to do.
+
+        Args:
+            model: the policy without the extension's wrapper.
+            recipe: how replicas make the policy.
+        """
         return EngineArm(
             suite=self._request.suite,
             policy=self._policy,
@@ -143,6 +149,8 @@ class OpenRun:
             folder=str(self._store.path.absolute()),
             log_folder=str(self._store.log_folder().absolute()),
             model=model,
+            recipe=recipe,
+            on_files=self._notes.hear_files,
         )
 
     def outcome(self, report: EngineReport) -> RunOutcome:
@@ -156,6 +164,9 @@ class OpenRun:
         for task, left in report.given_up.items():
             untried = counted(left, "episode was", "episodes were")
             store.warnings.append(f"task {task} ended in errors again and again; {untried} not tried")
+        for number, replica in report.replicas.items():
+            if replica.given_up:
+                store.warnings.append(f"the policy's replica {number} was given up: the last {replica.given_up}")
         if self._pending:
             with contextlib.suppress(RunFolderError):  # a full disk; the results are on it
                 self._notes.end(report)

@@ -19,12 +19,16 @@ from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
 
 
+def _unchanged(policy: Policy) -> Policy:
+    return policy
+
+
 @dataclass(frozen=True)
 class Extension:
     """What another command builds on a run, as `record` does.
 
     Attributes:
-        wrap: makes the policy that runs from the one asked for.
+        wrap: makes the policy that runs from the one asked for; picklable, for replicas of it.
         observers: picklable factories of observers, called once an episode in the workers; they are told where what
             these make goes.
         cameras: what these look at, whether the policy does or not.
@@ -34,7 +38,7 @@ class Extension:
         enough: told each result as it is recorded; once it answers true, the run ends and what is left stays undone.
     """
 
-    wrap: Callable[[Policy], Policy] = lambda policy: policy
+    wrap: Callable[[Policy], Policy] = _unchanged
     observers: tuple[ObserverFactory, ...] = ()
     cameras: tuple[str, ...] = ()
     artifact: str = ""

@@ -13,12 +13,13 @@ from mmact_eval import compat, registry
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.interface import Engine
 from mmact_eval.engine.options import EngineOptions
+from mmact_eval.engine.replicas.recipe import PolicyRecipe
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
 from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
-from mmact_eval.optional import CoversEpisodes, PreparesRun
+from mmact_eval.optional import CoversEpisodes, FreesWeights, PreparesRun
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.rollout import stages
@@ -75,8 +76,8 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
         arms: list[EngineArm] = []
         for name, request in requests.items():
             try:
-                runs[name], model = _open(request, policies, held)
-                arms.append(runs[name].engine_arm(model))
+                runs[name], model, recipe = _open(request, policies, held)
+                arms.append(runs[name].engine_arm(model, recipe))
             except MmactEvalError as error:
                 runs.pop(name, None)
                 outcomes[name] = error
@@ -166,11 +167,11 @@ class _Policies:
         return made
 
 
-def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[OpenRun, Policy]:
+def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[OpenRun, Policy, PolicyRecipe | None]:
     """Check everything and open the run folder, which `held` closes.
 
     Returns:
-        The run, and its policy without the extension's wrapper.
+        The run, its policy without the extension's wrapper, and how replicas make the policy, if there are to be any.
     """
     suite = request.suite
     if request.video != "none":
@@ -185,6 +186,7 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
     made = policies.get(request, env_spec)
     model = made.policy
     policy = request.extension.wrap(model)
+    recipe = _recipe(request, env_spec, made, policy) if request.options.policy_replicas else None
     compat.check(env_spec, policy.spec)
     disturbance.check(suite, env_spec)
     covered = _covered(policy, suite, planned)
@@ -198,7 +200,25 @@ def _open(request: RunRequest, policies: _Policies, held: ExitStack) -> tuple[Op
             store.warnings.append(f"{note}; the others are left out")
         run = OpenRun(store, request, plugin, env_spec, made, policy, covered, pending, facts, reference)
         held.enter_context(opened.pop_all())
-    return run, model
+    return run, model, recipe
+
+
+def _recipe(request: RunRequest, env_spec: EnvSpec, made: MadePolicy, policy: Policy) -> PolicyRecipe:
+    """How replicas make a policy; the one of this process answers nothing and need not hold its weights any more.
+
+    Raises:
+        UsageError: it cannot be made in another process.
+    """
+    if request.live is not None:
+        raise UsageError(
+            f"{request.policy} is an object of this process, which cannot have replicas in others. Name what makes it: "
+            'policy="my_policy.py:make" with policy_args; or ask for no policy_replicas.'
+        )
+    args = request.policy_args
+    recipe = PolicyRecipe.of(request.policy, args, env_spec, request.extension.wrap, made, policy)
+    if isinstance(policy, FreesWeights):
+        policy.free_weights()
+    return recipe
 
 
 def _covered(policy: Policy, suite: Suite, planned: list[Episode]) -> list[Episode]:

@@ -44,6 +44,8 @@ class SessionNotes:
         self._pending = pending
         self._renderers = Renderers(store.path, [session.prepared for session in earlier], one_renderer)
         self._files: Mapping[str, Any] = {"read": {}, "wrote": {}}
+        self._read_elsewhere: dict[str, str] = {}
+        self._wrote_elsewhere: dict[str, list[str]] = {}
         self._started = False
 
     def worker_ready(self, prepared: Mapping[str, str]) -> bool:
@@ -76,10 +78,19 @@ class SessionNotes:
 
     def files(self) -> None:
         """Note what the policy has read and written since it was made, before a result that may depend on it."""
-        found = {"read": self._made.read_since(), "wrote": self._made.wrote()}
+        wrote = self._made.wrote()
+        for part, names in self._wrote_elsewhere.items():
+            wrote[part] = list(dict.fromkeys([*wrote.get(part, ()), *names]))
+        found = {"read": self._read_elsewhere | self._made.read_since(), "wrote": wrote}
         if found != self._files:
             self._store.add_session(event="files", **found)
             self._files = found
+
+    def hear_files(self, read: Mapping[str, str], wrote: Mapping[str, Sequence[str]]) -> None:
+        """Keep for the next note what the policy has read and written where a replica of it acts."""
+        self._read_elsewhere = {**read, **self._read_elsewhere}
+        for part, names in wrote.items():
+            self._wrote_elsewhere[part] = list(dict.fromkeys([*self._wrote_elsewhere.get(part, ()), *names]))
 
     def end(self, report: EngineReport) -> None:
         """Note what the engine has used.

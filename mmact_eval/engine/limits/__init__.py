@@ -1,1 +1,1 @@
-"""What ends those who hang, and not those who were not allowed to run."""
+"""What ends those who hang or only ever fail, and not those who were not allowed to run."""
