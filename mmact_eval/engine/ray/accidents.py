@@ -1,4 +1,4 @@
-"""What Ray says of a worker that is gone, in one line."""
+"""What Ray says of an actor that is gone, in one line."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from mmact_eval.engine.ray.messages import Hello
 
 
 def told(error: RayError, where: Hello | None) -> str:
-    """A sentence without its stop."""
+    """How it ended, in words that follow "the worker" or "the replica", without a stop."""
     text = str(error)
-    on = f"on {where.host}" if where is not None else "before it started"
+    on = where.host if where is not None else "a node"
     if isinstance(error, RayTaskError):
-        return f"the worker's actor {on} raised {_last_line(text)}"
+        return f"raised on {on}: {_last_line(text)}"
     if isinstance(error, OutOfMemoryError) or "running low on memory" in text or "out-of-memory" in text.lower():
-        return f"Ray ended the worker's actor {on}: the node was out of memory"
-    if "node" in text.lower() and ("node has died" in text or "node died" in text.lower()):
-        return f"the worker's node has died ({where.host})" if where is not None else "the worker's node has died"
-    return f"the worker's actor {on} has died"
+        return f"was ended by Ray, because {on} was out of memory"
+    if "node has died" in text or "node died" in text.lower():
+        return f"died with its node, {on}"
+    return f"died on {on}"
 
 
 def _last_line(text: str) -> str:

@@ -1,8 +1,8 @@
-"""The Ray engine: workers on the nodes of a cluster, policies in this process.
+"""The Ray engine: workers on the nodes of a cluster, policies in this process or on the cluster's GPUs.
 
-One thread, one loop, like the local engine's: hear what workers say, answer the queries that wait as one batch, hand
-out episodes. Ray decides where workers are; those for whom there is no room yet wait for it, and begin when a node
-joins. A node that dies costs the episodes that its workers had in hands, which are tried again elsewhere.
+One thread, one loop, like the local engine's: hear what workers say, have the queries that wait answered, hand out
+episodes. Ray decides where workers are; those for whom there is no room yet wait for it, and begin when a node joins. A
+node that dies costs the episodes that its workers had in hands, which are tried again elsewhere.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import Any
 import ray
 
 from mmact_eval.engine.arms import EngineArm
-from mmact_eval.engine.batcher import Answer
 from mmact_eval.engine.dispatch import Dispatch
 from mmact_eval.engine.local.messages import Ask, Done, Failed, Ready
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.engine.ray import accidents, cluster
 from mmact_eval.engine.ray.fitness import made_of
 from mmact_eval.engine.ray.handle import RemoteWorker
-from mmact_eval.engine.ray.logs import WorkerLogs
-from mmact_eval.engine.ray.messages import Alive, Begin, Hello, Lost, Report, Unfit
+from mmact_eval.engine.ray.logs import Logs
+from mmact_eval.engine.ray.messages import Alive, Begin, Hello, Lost, PolicyReport, Report, Unfit
 from mmact_eval.engine.ray.placement import Placement
+from mmact_eval.engine.ray.replicas import RayReplica, RayReplicas
+from mmact_eval.engine.ray.waiting import Waiting
 from mmact_eval.errors import MmactEvalError, RunAborted
 
 _STARTS = 3
@@ -44,16 +45,29 @@ class RayEngine:
         Args:
             arms: what to run, all in environments of one plug-in.
             options: how to run.
+
+        Raises:
+            UsageError: replicas of a policy are asked for, and there is no such cluster, or they cannot be had.
         """
         self._options = options
-        episodes = sum(len(arm.episodes) for arm in arms)
-        self._dispatch = Dispatch(arms, replace(options, workers=options.workers or episodes or 1), shared_disk=False)
-        self._logs = WorkerLogs([arm.log_folder for arm in arms])
-        self._placement = Placement(options.worker_cpus, options.workers)
+        self._logs = Logs([arm.log_folder for arm in arms])
+        self._placement = Placement("workers", lambda node: node.fits(options.worker_cpus))
+        self._waiting = Waiting(options.worker_cpus)
         self._hidden = [os.path.abspath(entry) for entry in {sys.path[0], os.getcwd()}]
         self._workers: list[RemoteWorker] = []
         self._failed_starts = 0
         self._connection = ExitStack()
+        self._replicas: RayReplicas | None = None
+        episodes = sum(len(arm.episodes) for arm in arms)
+        every = replace(options, workers=options.workers or episodes or 1)
+        if options.policy_replicas and episodes:
+            with ExitStack() as connection:  # which tells how many there can be
+                self._connect(connection)
+                self._replicas = RayReplicas(options, self._logs, self._hidden)
+                self._dispatch = Dispatch(arms, every, shared_disk=False, replicas=self._replicas.offered())
+                self._connection = connection.pop_all()
+        else:
+            self._dispatch = Dispatch(arms, replace(every, policy_replicas=0), shared_disk=False)
 
     @property
     def problems(self) -> list[MmactEvalError | None]:
@@ -73,20 +87,29 @@ class RayEngine:
             finally:
                 self._stop_workers()
 
-    def _start(self) -> None:
+    def _connect(self, held: ExitStack) -> None:
         room = self._options.workers * self._options.worker_cpus
-        self._connection.enter_context(cluster.connected(self._options.cluster, max(1, round(room))))
+        held.enter_context(cluster.connected(self._options.cluster, max(1, round(room))))
+
+    def _start(self) -> None:
+        if self._replicas is None:
+            self._connect(self._connection)
         self._made_of = made_of(world.suite for world in self._dispatch.plan.worlds)
         self._start_what_fits()
 
     def _start_what_fits(self) -> None:
         """Start as many workers as are wanted; of a cluster that grows more and more, if that was asked for."""
-        for number in range(len(self._workers), min(self._placement.wanted(), self._dispatch.workers)):
+        wanted = self._options.workers or max(1, self._placement.room())
+        for number in range(len(self._workers), min(wanted, self._dispatch.workers)):
             self._workers.append(self._worker(number))
 
     def _turn(self) -> None:
         """One turn of the loop."""
-        calls: dict[Any, RemoteWorker] = {worker.call: worker for worker in self._workers if worker.call is not None}
+        calls: dict[Any, RemoteWorker | RayReplica] = {
+            worker.call: worker for worker in self._workers if worker.call is not None
+        }
+        if self._replicas is not None:
+            calls |= self._replicas.calls()
         # With queries waiting, only pick up what is there already; else sleep until something happens.
         answered, _ = ray.wait(list(calls), timeout=0 if self._dispatch.queries_wait else 0.5) if calls else ([], [])
         if answered:
@@ -94,38 +117,50 @@ class RayEngine:
         for call in answered:
             self._hear(calls[call])
         self._dispatch.answer()
-        if self._placement.look(any(worker.ready for worker in self._workers)):
+        if self._waiting.look(any(worker.ready for worker in self._workers)) and not self._options.workers:
             self._start_what_fits()
 
-    def _hear(self, worker: RemoteWorker) -> None:
+    def _hear(self, speaker: RemoteWorker | RayReplica) -> None:
+        if isinstance(speaker, RemoteWorker):
+            self._hear_worker(speaker)
+            return
+        try:
+            for said in speaker.hear():
+                self._dispatch.hear(speaker, said)
+        except ray.exceptions.RayError as error:
+            speaker.is_gone(error)
+            self._dispatch.gone(speaker)
+
+    def _hear_worker(self, worker: RemoteWorker) -> None:
         try:
             heard = worker.heard()
         except ray.exceptions.RayError as error:
             worker.kill()  # it may be out of reach and not gone
-            self._lost(worker, "crash", accidents.told(error, worker.hello))
+            self._lost(worker, "crash", f"the worker {accidents.told(error, worker.hello)}")
             return
+        assert not isinstance(heard, PolicyReport)
         if isinstance(heard, Hello):
             self._begin(worker, heard)
         else:
-            self._logs.write(worker, heard.printed)
+            self._log(worker, heard.printed)
             self._understand(worker, heard)
 
     def _begin(self, worker: RemoteWorker, hello: Hello) -> None:
         """An actor has come to life: start its process, if its node is as this machine is."""
-        problems = self._placement.unlike(hello, self._made_of)
+        problems = self._placement.unlike(hello)
         if problems:
-            self._refuse(worker, hello, problems)
+            self._refuse(worker, problems)
             return
-        number, of = self._placement.put(worker.number, hello.node)
-        self._logs.begin(worker)
-        plan = replace(self._dispatch.plan, workers=of)
+        number, fit = self._placement.put(worker.number, hello.node)
+        self._log(worker, f"--- worker {worker.number} on {hello.host} ---\n".encode())
+        plan = replace(self._dispatch.plan, workers=max(number + 1, min(fit, self._dispatch.workers)))
         worker.begin(Begin(number, plan, self._made_of, os.getcwd()))
 
     def _understand(self, worker: RemoteWorker, report: Report) -> None:
         message = report.message
         if isinstance(message, Ask):
             assert worker.assignment is not None
-            self._dispatch.ask(worker.assignment, message.query, lambda answer: self._reply(worker, answer))
+            self._dispatch.ask(worker.assignment, message.query, worker.tell)
         elif isinstance(message, Done):
             self._finish(worker, message)
         elif isinstance(message, Lost):
@@ -137,13 +172,10 @@ class RayEngine:
             self._hand_out(worker)
         elif isinstance(message, Alive):
             self._hand_out(worker)
-        elif isinstance(message, Unfit | Failed):
-            assert worker.hello is not None
-            why = [message.error] if isinstance(message, Failed) else message.why
-            self._refuse(worker, worker.hello, why)
-
-    def _reply(self, worker: RemoteWorker, answer: Answer) -> None:
-        worker.tell(answer)
+        elif isinstance(message, Failed):
+            self._refuse(worker, [message.error])
+        elif isinstance(message, Unfit):
+            self._refuse(worker, message.why)
 
     def _hand_out(self, worker: RemoteWorker) -> None:
         """Give a worker its next job, if there is one for it."""
@@ -173,13 +205,14 @@ class RayEngine:
         self._replace(worker)
         self._wake_idle()
 
-    def _refuse(self, worker: RemoteWorker, hello: Hello, why: Sequence[str]) -> None:
-        """No worker is to be on this node.
+    def _refuse(self, worker: RemoteWorker, why: Sequence[str]) -> None:
+        """No worker is to be on this worker's node.
 
         Raises:
             UsageError: there is no other.
         """
-        self._placement.refuse(hello, why)
+        assert worker.hello is not None
+        self._placement.refuse(worker.hello, why)
         self._replace(worker)
 
     def _worker(self, number: int) -> RemoteWorker:
@@ -199,6 +232,10 @@ class RayEngine:
             for worker in self._workers:
                 if worker.ready and worker.assignment is None and worker.call is None:
                     worker.tell(None)
+
+    def _log(self, worker: RemoteWorker, printed: bytes) -> None:
+        arm = worker.assignment.job.arm if worker.assignment is not None else 0
+        self._logs.write(arm, f"worker-{worker.number}.log", printed)
 
     def _stop_workers(self) -> None:
         workers, self._workers = self._workers, []

@@ -1,4 +1,4 @@
-"""The engine's end of a worker: an actor somewhere in the cluster, and what it was told last."""
+"""The engine's end of an actor: what it is, where it is, and what it was told last."""
 
 from __future__ import annotations
 
@@ -10,57 +10,36 @@ import ray
 from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from mmact_eval.engine.jobs import Assignment, Place
-from mmact_eval.engine.ray.messages import Begin, Hello, Report, Told
-from mmact_eval.engine.ray.shell import worker_class
-
-_CONCURRENT = 2
-"""Calls at once: the engine's, and the one that ends the worker."""
+from mmact_eval.engine.ray import node_worker
+from mmact_eval.engine.ray.messages import Begin, Hello, PolicyReport, Report, Told
+from mmact_eval.engine.ray.shell import actor_class
 
 
-class RemoteWorker:
-    """A worker. What it was asked last is answered by `call`; it is told something else only after that.
+class RemoteActor:
+    """An actor that Ray puts on some node. What it was asked last is answered by `call`; it is told something else only
+    after that.
 
     Attributes:
-        number: names it; one that replaces it keeps the number.
         call: what it has not answered yet, None if it has answered everything.
         hello: where it is, None while Ray has no room for it.
-        ready: whether it can work.
-        assignment: the job it works on, if any.
-        open_places: what it has environments of, the most recently used last.
     """
 
-    def __init__(self, number: int, cpus: float, hidden: Sequence[str], elsewhere: Collection[str] = ()) -> None:
+    def __init__(self, hidden: Sequence[str], elsewhere: Collection[str], **resources: Any) -> None:
         """Ask Ray for an actor; it comes to life when there is room for it.
 
         Args:
-            number: the worker's.
-            cpus: what it is counted as.
-            hidden: folders of the engine's path that are not to be on the worker's.
+            hidden: folders of the engine's path that are not to be on the actor's.
             elsewhere: ids of nodes that it may not be on.
+            resources: what it takes, and how many calls at once it answers.
         """
-        self.number = number
         self.hello: Hello | None = None
-        self.ready = False
-        self.assignment: Assignment | None = None
-        self.open_places: tuple[Place, ...] = ()
         spread: Any = "SPREAD"
         if elsewhere:
             spread = NodeLabelSchedulingStrategy(hard={"ray.io/node-id": NotIn(*elsewhere)})
-        made = ray.remote(num_cpus=cpus, max_concurrency=_CONCURRENT, scheduling_strategy=spread)(worker_class())
-        self._actor = made.remote()
+        self._actor = ray.remote(scheduling_strategy=spread, **resources)(actor_class()).remote()
         self.call: Any = self._actor.hello.remote(list(hidden))
 
-    def begin(self, begin: Begin) -> None:
-        """Have its process started; `call` becomes a `Report`."""
-        self.call = self._actor.begin.remote(_pickled(begin))
-
-    def tell(self, told: Told) -> None:
-        """Give it a job, an answer, or ask whether it is alive; `call` becomes a `Report`."""
-        if isinstance(told, Assignment):
-            self.assignment = told
-        self.call = self._actor.exchange.remote(_pickled(told))
-
-    def heard(self) -> Hello | Report:
+    def heard(self) -> Hello | Report | PolicyReport:
         """What it has answered; it has when `ray.wait` says so.
 
         Raises:
@@ -69,9 +48,9 @@ class RemoteWorker:
         call, self.call = self.call, None
         answer = ray.get(call)
         if isinstance(answer, dict):
-            self.hello = Hello.of(answer)
+            self.hello = Hello(**answer)
             return self.hello
-        report: Report = pickle.loads(answer)
+        report: Report | PolicyReport = pickle.loads(answer)
         return report
 
     def stop(self) -> Any:
@@ -82,6 +61,50 @@ class RemoteWorker:
         """End it at once."""
         ray.kill(self._actor)
 
+    def _begin(self, module: str, message: Any) -> None:
+        """Make something of it; `call` becomes a `Report`."""
+        self.call = self._actor.begin.remote(module, pickled(message))
 
-def _pickled(thing: Begin | Told) -> bytes:
-    return pickle.dumps(thing, protocol=pickle.HIGHEST_PROTOCOL)
+    def _exchange(self, message: Any) -> None:
+        """Tell it something; `call` becomes a `Report`."""
+        self.call = self._actor.exchange.remote(pickled(message))
+
+
+class RemoteWorker(RemoteActor):
+    """A worker.
+
+    Attributes:
+        number: names it; one that replaces it keeps the number.
+        ready: whether it can work.
+        assignment: the job it works on, if any.
+        open_places: what it has environments of, the most recently used last.
+    """
+
+    def __init__(self, number: int, cpus: float, hidden: Sequence[str], elsewhere: Collection[str] = ()) -> None:
+        """
+        Args:
+            number: the worker's.
+            cpus: what it is counted as.
+            hidden, elsewhere: see `RemoteActor`.
+        """
+        # Two calls at once: the engine's, and the one that ends the worker.
+        super().__init__(hidden, elsewhere, num_cpus=cpus, max_concurrency=2)
+        self.number = number
+        self.ready = False
+        self.assignment: Assignment | None = None
+        self.open_places: tuple[Place, ...] = ()
+
+    def begin(self, begin: Begin) -> None:
+        """Have its process started."""
+        self._begin(node_worker.__name__, begin)
+
+    def tell(self, told: Told) -> None:
+        """Give it a job, an answer, or ask whether it is alive."""
+        if isinstance(told, Assignment):
+            self.assignment = told
+        self._exchange(told)
+
+
+def pickled(message: Any) -> bytes:
+    """Not by Ray, which would share arrays that may not be written to."""
+    return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mmact_eval.engine.batcher import Answer
 from mmact_eval.engine.jobs import Assignment, WorkerPlan
 from mmact_eval.engine.local.messages import Ask, Done, Failed, Ready
+from mmact_eval.engine.replicas.messages import Said
 
 # engine → actor
 
@@ -46,21 +47,14 @@ class Hello:
     Attributes:
         node: Ray's id of the node.
         host: its name.
-        python: version.
         version: of mmact-eval, "" if there is none.
         problem: why it cannot be imported, "" if it can.
     """
 
     node: str
     host: str
-    python: str
     version: str
     problem: str
-
-    @classmethod
-    def of(cls, found: Mapping[str, str]) -> Hello:
-        """Of what `engine.ray.shell` gives."""
-        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -93,4 +87,19 @@ class Report:
     """
 
     message: Ready | Ask | Done | Failed | Unfit | Lost | Alive
+    printed: bytes = b""
+
+
+@dataclass(frozen=True)
+class PolicyReport:
+    """What a replica of a policy has done with what it was told.
+
+    Attributes:
+        said: to its pool.
+        more: whether queries wait still, for which the policy is to be called again.
+        printed: what its process has printed since the last report.
+    """
+
+    said: Sequence[Said]
+    more: bool
     printed: bytes = b""

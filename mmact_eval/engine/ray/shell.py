@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 
-def worker_class() -> type[Any]:
-    """The class of a worker's actor. Ray sends a class that no module has under its name by its content."""
+def actor_class() -> type[Any]:
+    """The class of an actor. Ray sends a class that no module has under its name by its content."""
 
-    class MmactEvalWorker:
-        """Says what it finds; then starts a worker's process (`engine.ray.node_worker`) and speaks for it."""
+    class MmactEvalActor:
+        """Says what it finds on its node; then becomes what a module there makes of it."""
 
         def __init__(self) -> None:
-            self._worker: Any = None
+            self._inner: Any = None
 
         def hello(self, hidden: list[str]) -> dict[str, str]:
             """See `engine.ray.messages.Hello`; `hidden` are folders of the engine's that Ray has put on the path."""
@@ -37,25 +37,24 @@ def worker_class() -> type[Any]:
             return {
                 "node": ray.get_runtime_context().get_node_id(),
                 "host": platform.node(),
-                "python": platform.python_version(),
                 "version": version,
                 "problem": problem,
             }
 
-        def begin(self, sent: bytes) -> bytes:
-            """A pickled `Begin`; a pickled `Report` once the worker's process is ready, or cannot be."""
-            from mmact_eval.engine.ray.node_worker import NodeWorker
+        def begin(self, module: str, sent: bytes) -> bytes:
+            """Hand a pickled message to what the module makes; its pickled `Report`."""
+            import importlib
 
-            self._worker = NodeWorker()
-            return self._worker.begin(sent)  # type: ignore[no-any-return]
+            self._inner = importlib.import_module(module).make()
+            return self._inner.begin(sent)  # type: ignore[no-any-return]
 
         def exchange(self, sent: bytes) -> bytes:
-            """A pickled `Told`; a pickled `Report` of what comes of it."""
-            return self._worker.exchange(sent)  # type: ignore[no-any-return]
+            """Tell it something; its pickled `Report` of what comes of that."""
+            return self._inner.exchange(sent)  # type: ignore[no-any-return]
 
         def stop(self) -> None:
-            """End the worker's process and leave nothing behind; may be called while `exchange` waits."""
-            if self._worker is not None:
-                self._worker.stop()
+            """End it, and leave nothing behind."""
+            if self._inner is not None:
+                self._inner.stop()
 
-    return MmactEvalWorker
+    return MmactEvalActor
