@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mmact_eval import __version__, registry
-from mmact_eval.doctor import writing
+from mmact_eval.doctor import cluster, writing
 from mmact_eval.errors import UsageError
 from mmact_eval.machine import gl, host
 from mmact_eval.machine.capacity import usable_cores, usable_memory
@@ -47,6 +47,7 @@ def examine(folder: Path | None = None, deep: bool = False) -> list[Check]:
         ("Rendering", _rendering),
         *((name, functools.partial(look, deep)) for name, look in registry.examinations()),
         ("Machine", _machine),
+        (cluster.GROUP, cluster.examine),
         ("Files", lambda: writing.examine(folder)),
     ]
     checks: list[Check] = []

@@ -17,7 +17,7 @@ from typing import Any
 import ray
 from tqdm import tqdm
 
-from mmact_eval.engine.ray.leftovers import own_folder
+from mmact_eval.engine.ray.node.leftovers import own_folder
 from mmact_eval.errors import UsageError
 from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.wording import counted
@@ -28,8 +28,8 @@ _SETTINGS = {
     "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
 }
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-_ROOM = 4.0
-"""Seconds that Ray may take to end."""
+_AS_OTHERS = {"worker_niceness": 0}
+"""Ray would let everybody else's processes go before workers."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _connect(address: str, workers: int) -> Path | None:
     try:
         with _handlers_kept():
             cpus = max(usable_cores(), workers)
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, _temp_dir=str(folder), **_QUIET)
+            more = {"_temp_dir": str(folder), "_system_config": _AS_OTHERS}
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **more, **_QUIET)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, Exception):

@@ -10,9 +10,9 @@ import ray
 from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from mmact_eval.engine.jobs import Assignment, Place
-from mmact_eval.engine.ray import node_worker
+from mmact_eval.engine.ray.node import worker as on_node
 from mmact_eval.engine.ray.messages import Begin, Hello, PolicyReport, Report, Told
-from mmact_eval.engine.ray.shell import actor_class
+from mmact_eval.engine.ray.node.shell import actor_class
 
 
 class RemoteActor:
@@ -96,7 +96,7 @@ class RemoteWorker(RemoteActor):
 
     def begin(self, begin: Begin) -> None:
         """Have its process started."""
-        self._begin(node_worker.__name__, begin)
+        self._begin(on_node.__name__, begin)
 
     def tell(self, told: Told) -> None:
         """Give it a job, an answer, or ask whether it is alive."""

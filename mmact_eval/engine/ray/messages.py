@@ -24,7 +24,7 @@ class Begin:
     Attributes:
         number: the worker's number among those of its node, from 0.
         plan: what it may have to run; its `workers` are those of the node.
-        made_of: what the results depend on, as the engine has it (see `engine.ray.fitness`).
+        made_of: what the results depend on, as the engine has it (see `engine.ray.node.fitness`).
         folder: the engine's working folder, which is the worker's too where the node has it.
     """
 

@@ -9,10 +9,11 @@ from typing import Any
 import ray
 
 from mmact_eval.engine.options import EngineOptions
-from mmact_eval.engine.ray import accidents, cluster, node_policy
+from mmact_eval.engine.ray import accidents, cluster
 from mmact_eval.engine.ray.handle import RemoteActor
 from mmact_eval.engine.ray.logs import Logs
 from mmact_eval.engine.ray.messages import Hello, PolicyReport
+from mmact_eval.engine.ray.node import policy as on_node
 from mmact_eval.engine.ray.placement import Placement
 from mmact_eval.engine.replicas.link import ReplicaLink, ReplicaPlan, Replicas
 from mmact_eval.engine.replicas.messages import Problem, Said, Told, Unfit
@@ -70,7 +71,7 @@ class PolicyActor(RemoteActor):
 
     def begin(self, plan: ReplicaPlan) -> None:
         """Have it make the policy."""
-        self._begin(node_policy.__name__, plan)
+        self._begin(on_node.__name__, plan)
 
     def tell(self, told: Sequence[Told]) -> None:
         """Have it take all this in, and the policy called."""

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-_NOTICE = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000, "health_check_failure_threshold": 4}
+_SETTINGS = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 1000,
+    "health_check_failure_threshold": 5,
+    "worker_niceness": 0,
+}
 _SMALL = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
 
 
@@ -20,7 +25,7 @@ def cluster_of(cpus: Sequence[int]) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": cpus[0], "_system_config": _NOTICE, **_SMALL}
+    head = {"num_cpus": cpus[0], "_system_config": _SETTINGS, **_SMALL}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for number in cpus[1:]:

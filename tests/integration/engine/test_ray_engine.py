@@ -213,7 +213,8 @@ def test_a_cluster_of_its_own_goes_with_the_run(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until((tmp_path / "run" / "episodes.jsonl").exists, "nothing has run")
+    lines = tmp_path / "run" / "episodes.jsonl"
+    until(lambda: lines.exists() and lines.read_text() != "", "nothing has run")
     run.send_signal(signal.SIGTERM)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 1

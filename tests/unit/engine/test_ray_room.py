@@ -11,8 +11,8 @@ import pytest
 from mmact_eval import registry
 from mmact_eval.cli import main
 from mmact_eval.commands.common.values import Workers
-from mmact_eval.engine.ray.fitness import differences
-from mmact_eval.engine.ray.printed import Printed
+from mmact_eval.engine.ray.node.fitness import differences
+from mmact_eval.engine.ray.node.printed import Printed
 from mmact_eval.errors import UsageError
 
 RUN = ["run", "--suite", "toy", "--policy", "random", "--episodes", "1", "--out", "run"]
@@ -62,7 +62,7 @@ def test_what_is_printed_is_carried_once_and_leaves_no_file(tmp_path: Path) -> N
 
 
 def test_of_a_flood_the_end_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmact_eval.engine.ray.printed.MOST", 5)
+    monkeypatch.setattr("mmact_eval.engine.ray.node.printed.MOST", 5)
     printed = Printed()
     speaker(tmp_path / "logs" / "worker.log", printed).communicate("first\nlast\n")
     assert printed.new() == b"[6 bytes left out]\nlast\n"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmact_eval.engine.ray.messages import PolicyReport
-from mmact_eval.engine.ray.printed import Printed
+from mmact_eval.engine.ray.node.printed import Printed
 from mmact_eval.engine.replicas.link import ReplicaPlan
 from mmact_eval.engine.replicas.messages import Ready, Said, Told
 from mmact_eval.engine.replicas.replica import Replica, unfit
@@ -73,5 +73,5 @@ class NodePolicy:
 
 
 def make() -> NodePolicy:
-    """What `engine.ray.shell` asks for."""
+    """What `engine.ray.node.shell` asks for."""
     return NodePolicy()
