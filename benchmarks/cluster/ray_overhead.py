@@ -93,7 +93,7 @@ def main() -> None:
     steps, step_seconds = 40, args.step_ms / 1000
     episodes = args.workers * args.rounds // 2  # of each of the two tasks
     ideal = steps * step_seconds * (args.rounds - 1)
-    print(f"| engine | workers | queries | seconds | ideal | overhead |\n|---|---|---|---|---|---|")
+    print("| engine | workers | queries | seconds | ideal | overhead |\n|---|---|---|---|---|---|")
     for engine in ("local", "ray"):
         run = measured(engine, args.workers, episodes, steps, step_seconds, args.ray_address)
         queries = sum(result.queries for result in run.results)

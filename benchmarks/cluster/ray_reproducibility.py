@@ -79,9 +79,7 @@ def cluster_of(nodes: int, cpus: int) -> Iterator[Any]:
         return
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": cpus, "_system_config": SETTINGS, **SMALL}
-    )
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "_system_config": SETTINGS, **SMALL})
     try:
         for _ in range(nodes - 1):
             cluster.add_node(num_cpus=cpus, **SMALL)

@@ -36,6 +36,7 @@ Examples:
   mmact-eval ablate --study action-bins --workers 2
   mmact-eval ablate --study latency --suite libero-goal --tasks 0-4 --episodes 20 --arms late-0,late-4
   mmact-eval ablate --study ./my-study.yaml --policy my_policy.py:make --until-decided
+  mmact-eval ablate --study action-bins --policy my_policy.py:make --workers 8 --policy-replicas auto
 The same command resumes where it stopped. Exit code: 0 done, 1 an arm failed or has episodes that ended in errors
 or videos that are missing, 2 something asked for does not exist or does not fit.""",
 )
@@ -50,8 +51,8 @@ or videos that are missing, 2 something asked for does not exist or does not fit
               help="Which arms share the workers: those of one policy with the same arguments (one copy of it in "
                    "memory), all (every arm's policy in memory at once), or none (arm by arm).")  # fmt: skip
 @pick_options("config", "tasks", "episodes", "init_states", "policy_args", "engine", "ray_address", "worker_cpus",
-              "workers", "max_batch", "overrides", "retries", "policy_timeout", "cached_envs", "allow_renderer",
-              "plan_reference")  # fmt: skip
+              "workers", "max_batch", "policy_replicas", "policy_gpus", "overrides", "retries", "policy_timeout",
+              "cached_envs", "allow_renderer", "plan_reference")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder.  [default: runs/studies/STUDY/SUITE-POLICY-seedN]"
 )

@@ -23,6 +23,7 @@ _LEAD_IN_STEPS = 80
 Examples:
   mmact-eval record --suite libero-object --policy expert --episodes 10 --workers 2 --out data/object
   mmact-eval record --suite libero-object --policy expert --episodes 50 --noise 0.1 --random-start 20 --out data/noisy
+  mmact-eval record --suite libero-object --policy my_policy.py:make --workers 8 --policy-replicas 2 --out data/own
   mmact-eval run --suite libero-object --policy replay --policy-args data=data/object
 The successful episodes become demonstrations. The same command resumes where it stopped; with more --episodes or other
 --tasks it adds to the data set. Exit code as of `run`; 1 also if nothing succeeded.""",

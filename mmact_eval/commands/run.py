@@ -19,6 +19,7 @@ from mmact_eval.commands.common.options import (
 from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
+    from mmact_eval.engine.options import ReplicaReport
     from mmact_eval.evaluation import Results
     from mmact_eval.runs.request import RunOutcome
 
@@ -31,6 +32,7 @@ Examples:
   mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
   mmact-eval run --suite libero-goal --policy mmact --format html,csv
+  mmact-eval run --suite libero-long --policy my_policy.py:make --workers 16 --policy-replicas auto
 The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
 missing or the run stopped early, 2 something asked for does not exist or does not fit.""",
 )
@@ -70,6 +72,17 @@ def _tell(results: Results, formats: Sequence[str]) -> int:
     return 1 if errors or outcome.videos_missing else 0
 
 
+def _told(number: int, replica: ReplicaReport) -> str:
+    """What a replica of the policy did, in a line."""
+    gpu = f", of GPUs {replica.peak_gpu_memory_mib / 1024:.2f} GiB" if replica.peak_gpu_memory_mib else ""
+    restarts = f", restarted {counted(replica.restarts, 'time')}" if replica.restarts else ""
+    asked = f"{counted(replica.queries, 'query', 'queries')} in {counted(replica.batches, 'batch', 'batches')}"
+    return (
+        f"Replica {number} of the policy: {asked}, busy {100 * replica.busy_share:.0f} % of the time, peak memory "
+        f"{replica.peak_memory_mib / 1024:.2f} GiB{gpu}{restarts}"
+    )
+
+
 def _show(results: Results, outcome: RunOutcome) -> None:
     """Print the table, and what is to be known beside it."""
     click.echo(f"\n{results}\n")
@@ -79,6 +92,8 @@ def _show(results: Results, outcome: RunOutcome) -> None:
     if memory:
         each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))
         click.echo(f"Peak memory of the workers: {each} GiB")
+    for number, replica in sorted(outcome.engine.replicas.items()):
+        click.echo(_told(number, replica))
     for warning in outcome.warnings:
         click.echo(f"Warning: {warning}.", err=True)
     missing = len(outcome.planned) - len(outcome.results)

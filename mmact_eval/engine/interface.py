@@ -15,15 +15,18 @@ from mmact_eval.errors import MmactEvalError
 
 
 class Engine(Protocol):
-    """Rolls the episodes of its arms out on workers of some kind, their queries answered by policies in this process.
+    """Rolls the episodes of its arms out on workers of some kind, their queries answered by policies in this process,
+    or by replicas of them (`engine.replicas`).
 
     Whatever the workers are, these hold:
 
     - An episode's result does not depend on the engine, nor on its options, the order of episodes or what ran before:
       everything that `EpisodeResult.reproducible` compares is the same, and so are its artifacts.
     - `EngineArm.on_result` is called once for each episode that comes to a result, after its artifacts have come to
-      `EngineArm.folder`. It, `EngineArm.on_ready` and the policies are called in the process and thread that call
-      `run`.
+      `EngineArm.folder`. It, `EngineArm.on_ready` and policies without replicas are called in the process and thread
+      that call `run`.
+    - A replica of a policy that is lost, or late, makes errors of the episodes that it had. If none works any more, the
+      arms that it answered end with a `RunAborted` that says why.
     - An error is never a failure. An exception of the environment or policy, a worker that is lost (error kind
       ``crash``) and one that is late (``timeout``: `EngineArm.suite`'s ``episode_timeout``) make an episode an error,
       which is tried again `EngineOptions.retries` times, by a fresh worker if the environment or the worker broke, and

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -79,8 +79,19 @@ def whole(number: int, what: str, at_least: int | None = None) -> int:
     return found
 
 
-def with_workers(options: EngineOptions | None, workers: int) -> EngineOptions:
-    return replace(options or EngineOptions(), workers=whole(workers, "workers", at_least=1))
+def with_processes(
+    options: EngineOptions | None, workers: int, policy_replicas: int | Literal["auto"] | None
+) -> EngineOptions:
+    """The options with so many workers, and replicas of the policy if their number is given.
+
+    Raises:
+        UsageError: a number makes no sense.
+    """
+    asked = replace(options or EngineOptions(), workers=whole(workers, "workers", at_least=1))
+    replicas = asked.policy_replicas if policy_replicas is None else policy_replicas
+    if replicas != "auto":
+        replicas = whole(replicas, "policy_replicas", at_least=0)
+    return replace(asked, policy_replicas=replicas)
 
 
 def heard_by(on_episode: Callable[[EpisodeResult], object] | None) -> Callable[[EpisodeResult], bool]:

@@ -8,12 +8,12 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from mmact_eval import registry
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
-from mmact_eval.evaluation.arguments import as_typed, heard_by, policy_of, suite_of, whole, with_workers
+from mmact_eval.evaluation.arguments import as_typed, heard_by, policy_of, suite_of, whole, with_processes
 from mmact_eval.evaluation.results import Results
 from mmact_eval.machine.user_folders import expanded
 from mmact_eval.observers.video import VideoMode
@@ -33,6 +33,7 @@ def evaluate(
     init_states: str | Iterable[int] | None = None,
     seed: int = 0,
     workers: int = 1,
+    policy_replicas: int | Literal["auto"] | None = None,
     out: str | Path | None = None,
     on_episode: Callable[[EpisodeResult], object] | None = None,
     policy_args: Mapping[str, Any] | None = None,
@@ -59,6 +60,9 @@ def evaluate(
         init_states: numbers, or a text such as ``"0-19"``, in this order; None for all.
         seed: the run's seed.
         workers: worker processes.
+        policy_replicas: processes that make the policy and answer in this one's place, each on a GPU of its own; the
+            policy must then be a text. ``"auto"``: as many as there are GPUs. 0: this process answers. None: as
+            `options` say.
         out: the run folder, resumed if it holds part of the same run; None for one that is deleted with the results.
         on_episode: called with each result as it is finished, in this thread; True ends the run there.
         policy_args: keyword arguments for a policy that is made here.
@@ -67,7 +71,7 @@ def evaluate(
         changes: fields of the suite, such as ``{"protocol.max_steps": 100}`` or ``{"protocol": {"max_steps": 100}}``;
             what is not named stays.
         video: which episodes to keep a video of.
-        options: how the engine works; `workers` wins over its number.
+        options: how the engine works; `workers` and `policy_replicas` win over its numbers.
         progress: show a bar where somebody watches a terminal.
 
     Raises:
@@ -101,7 +105,7 @@ def evaluate(
         seed=seed,
         out=Path(scratch.name) / "run" if scratch else expanded(str(out)),
         video=video,
-        options=with_workers(options, workers),
+        options=with_processes(options, workers, policy_replicas),
         extension=Extension(enough=heard_by(on_episode)),
         progress=progress,
     )

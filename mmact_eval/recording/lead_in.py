@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmact_eval.errors import UsageError
+from mmact_eval.optional import FreesWeights
 from mmact_eval.policy_output import checked_actions
 from mmact_eval.protocols import Policy
 from mmact_eval.recording.perturbed import BEFORE
@@ -100,6 +101,12 @@ class LedIn(WrappedPolicy):
         first = iter(policy_calls.changed(self._leader, led, self._start) if led else [])
         then = iter(policy_calls.act(self._inner, others) if others else [])
         return policy_calls.all_of([next(first) if self._leads(q) else next(then) for q in queries])
+
+    def free_weights(self) -> None:
+        """Of both; see `optional.FreesWeights`."""
+        for policy in (self._leader, self._inner):
+            if isinstance(policy, FreesWeights):
+                policy.free_weights()
 
     def _queries(self, episode: Episode) -> int:
         return int(np.random.default_rng(episode.derived_seed("lead-in")).integers(self._most + 1))

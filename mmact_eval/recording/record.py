@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from mmact_eval.runs.manifest import Manifest
 from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.runner import Extension, RunOutcome, RunRequest, execute
 from mmact_eval.specs import EnvSpec
+from mmact_eval.suite import Protocol
 from mmact_eval.types import EpisodeResult
 
 RUN = "run"
@@ -99,9 +100,9 @@ def record(request: RunRequest, folder: Path, options: RecordOptions) -> RecordO
     layout = Layout.of(env_spec, options.images, options.every)
     run_folder = folder / RUN
     before = set(_successes(run_folder))
-    with ExitStack() as held:
+    with closing(_Recorded(request.suite.protocol, options, env_spec)) as wrap:
         extension = Extension(
-            wrap=functools.partial(_wrap, request, options, env_spec, held),
+            wrap=wrap,
             observers=(functools.partial(DemonstrationRecorder, staging=STAGING, layout=layout),),
             cameras=tuple(layout.cameras),
             artifact=ARTIFACT,
@@ -141,17 +142,30 @@ def _data_set(
     return made.episodes, made.frames, made.bytes
 
 
-def _wrap(request: RunRequest, options: RecordOptions, env_spec: EnvSpec, held: ExitStack, policy: Policy) -> Policy:
-    """The policy that is recorded; `held` closes the lead-in."""
-    protocol = request.suite.protocol
-    if options.noise or options.random_start:
-        policy = Perturbed(policy, protocol, options.noise, options.random_start)
-    if options.lead_in:
-        first = options.lead_in
-        leader = registry.make_policy(first.policy, first.args, env_spec)
-        held.callback(registry.close_policy, leader.policy)
-        policy = LedIn(policy, leader.policy, protocol, first.steps, {**leader.code, **leader.paths})
-    return policy
+class _Recorded:
+    """Makes the policy that is recorded of the one asked for."""
+
+    def __init__(self, protocol: Protocol, options: RecordOptions, env_spec: EnvSpec) -> None:
+        self._asked = protocol, options, env_spec
+        self._held = ExitStack()
+
+    def __reduce__(self) -> tuple[type[_Recorded], tuple[Protocol, RecordOptions, EnvSpec]]:
+        return _Recorded, self._asked  # a replica makes a lead-in of its own
+
+    def __call__(self, policy: Policy) -> Policy:
+        protocol, options, env_spec = self._asked
+        if options.noise or options.random_start:
+            policy = Perturbed(policy, protocol, options.noise, options.random_start)
+        if options.lead_in:
+            first = options.lead_in
+            leader = registry.make_policy(first.policy, first.args, env_spec)
+            self._held.callback(registry.close_policy, leader.policy)
+            policy = LedIn(policy, leader.policy, protocol, first.steps, {**leader.code, **leader.paths})
+        return policy
+
+    def close(self) -> None:
+        """Close the lead-in."""
+        self._held.close()
 
 
 def _settings(options: RecordOptions) -> dict[str, Any]:

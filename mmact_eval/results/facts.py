@@ -138,6 +138,7 @@ class RunFacts:
             "Rendering": _each(session.prepared for session in self._sessions),
             "Workers": _each(session.workers for session in self._sessions),
             "Peak memory of a worker": self._peak_memory(),
+            "Policy replicas": _each(session.policy_replicas for session in self._sessions),
             "Created": manifest.created,
             "Command": shlex.join(manifest.command),
             "Resumed by": self._resumed_by(),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from mmact_eval.commands.common.values import Workers, parse_value
+from mmact_eval.commands.common.values import Workers, number_or_auto, parse_value
 from mmact_eval.errors import MmactEvalError, RunAborted, Stopped, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -189,6 +189,13 @@ _OPTIONS = {
     "max_batch": click.option(
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
         help="Largest number of queries the policy gets at once."),
+    "policy_replicas": click.option(
+        "--policy-replicas", default="0", show_default=True, metavar="N|auto", callback=number_or_auto,
+        help="Processes that make the policy and answer, each on a GPU of its own; auto: as many as there are GPUs. "
+             "0: the policy is called in this process."),
+    "policy_gpus": click.option(
+        "--policy-gpus", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="N",
+        help="GPUs of each replica; 0.5: two replicas share one."),
     "limit": click.option("--limit", type=click.IntRange(min=1), help="Run at most this many episodes now."),
     "overrides": click.option(
         "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a field of the suite."),
@@ -241,9 +248,11 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
         raise UsageError("--policy-timeout must be a number of seconds.")
     if given["engine"] == "local" and given["ray_address"]:
         raise UsageError("--ray-address is for --engine ray.")
-    names = ("engine", "worker_cpus", "workers", "max_batch", "retries", "policy_timeout", "cached_envs")
-    more = {"cluster": given["ray_address"], "allow_renderer": given["allow_renderer"]}
-    return EngineOptions(**{name: given[name] for name in names}, **more)
+    names = (
+        "engine", "worker_cpus", "workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer",
+        "policy_replicas", "policy_gpus",
+    )  # fmt: skip
+    return EngineOptions(**{name: given[name] for name in names}, cluster=given["ray_address"])
 
 
 def request_from(given: Mapping[str, Any], **others: Any) -> RunRequest:

@@ -46,3 +46,11 @@ def parse_value(text: str) -> Any:
     if re.fullmatch(r"[-+]?(\d+\.?|\d*\.\d+)([eE][-+]?\d+)?", text) and not re.match(r"[-+]?0\d", text):
         return float(text)  # .5, 1. and +1e3, which JSON does not know
     return text
+
+
+def number_or_auto(ctx: click.Context, parameter: click.Parameter, value: str) -> int | str:
+    """A whole number from 0 on, or ``auto``: what `EngineOptions.policy_replicas` takes."""
+    if value == "auto":
+        return value
+    found: int = click.IntRange(min=0)(value, parameter, ctx)
+    return found

@@ -1,7 +1,7 @@
-"""The local engine: worker processes on this machine, policies in this process.
+"""The local engine: worker processes on this machine, policies in this process or in replica processes.
 
-One thread, one loop: hear what workers say, answer the queries that wait as one batch, hand out episodes, look after
-the clock. Whatever a worker is doing, the others and the policy go on.
+One thread, one loop: hear what workers and replicas say, answer the queries that wait as one batch, hand out episodes,
+look after the clock. Whatever a worker is doing, the others and the policy go on.
 
 It runs one arm, or several over the same workers: a worker stays with the environment it has open while any arm has
 episodes for it.
@@ -13,14 +13,18 @@ import logging
 import multiprocessing.connection
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.batcher import Answer
 from mmact_eval.engine.dispatch import Dispatch
 from mmact_eval.engine.local.handle import WorkerHandle
 from mmact_eval.engine.local.messages import Ask, Building, Done, Failed, Ready, WorkerConfig
+from mmact_eval.engine.local.replica_handle import ReplicaHandle
 from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.engine.replicas.link import ReplicaPlan, Replicas
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
+from mmact_eval.machine import cuda_devices
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +42,10 @@ class LocalEngine:
             arms: what to run, all in environments of one plug-in.
             options: how to run.
         """
-        self._dispatch = Dispatch(arms, options)
+        self._dispatch = Dispatch(arms, options, replicas=self._asked_replicas(options))
         self._logs = next((arm.log_folder for arm in arms), "")
         self._workers: list[WorkerHandle] = []
+        self._replicas: list[ReplicaHandle] = []
         self._failed_starts = 0
 
     @property
@@ -60,17 +65,43 @@ class LocalEngine:
         finally:
             self._stop_workers()
 
+    def _asked_replicas(self, options: EngineOptions) -> Replicas | None:
+        """How replicas are started, each on its GPUs; None if none are asked for.
+
+        Raises:
+            UsageError: there are not as many GPUs as one wants.
+        """
+        if not options.policy_replicas:
+            return None
+        gpus = cuda_devices.visible()
+        count = options.policy_replicas
+        if count == "auto":
+            count = cuda_devices.fitting(options.policy_gpus, gpus)
+        seen = [",".join(cuda_devices.share(number, options.policy_gpus, gpus)) for number in range(count)]
+
+        def start(plan: ReplicaPlan, number: int) -> ReplicaHandle:
+            self._replicas = [replica for replica in self._replicas if not replica.over]
+            self._replicas.append(ReplicaHandle(plan, number, seen[number] if gpus else None))
+            return self._replicas[-1]
+
+        return Replicas(start, count)
+
     def _start(self) -> None:
         for number in range(self._dispatch.workers):
             self._workers.append(self._start_worker(number))
 
     def _turn(self) -> None:
         """One turn of the loop."""
-        pipes = {worker.pipe: worker for worker in self._workers}
+        pipes: dict[Any, WorkerHandle | ReplicaHandle] = {worker.pipe: worker for worker in self._workers}
+        pipes |= {replica.pipe: replica for replica in self._replicas if not replica.over}
         # With queries waiting, only pick up what is there already; else sleep until something happens.
         timeout = 0 if self._dispatch.queries_wait else 0.5
         for pipe in multiprocessing.connection.wait(list(pipes), timeout=timeout):
-            self._hear(pipes[pipe])  # type: ignore[index]
+            speaker = pipes[pipe]
+            if isinstance(speaker, WorkerHandle):
+                self._hear(speaker)
+            elif not speaker.over:
+                self._hear_replica(speaker)
         self._dispatch.answer()
         for worker in list(self._workers):
             late = worker.overdue()
@@ -99,6 +130,14 @@ class LocalEngine:
             self._hand_out(worker)
         elif isinstance(message, Failed):
             raise UsageError(message.error) if message.usage else RunAborted(message.error)
+
+    def _hear_replica(self, replica: ReplicaHandle) -> None:
+        try:
+            said = replica.pipe.recv()
+        except (EOFError, OSError):
+            self._dispatch.gone(replica)
+        else:
+            self._dispatch.hear(replica, said)
 
     def _reply(self, worker: WorkerHandle, answer: Answer) -> None:
         try:

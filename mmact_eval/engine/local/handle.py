@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import signal
-import socket
-import subprocess
-import sys
 import time
-from multiprocessing.connection import Connection
-from typing import IO, Any
+from typing import Any
 
 from mmact_eval.engine.jobs import Assignment, Place
 from mmact_eval.engine.limits.running_clock import running_seconds
 from mmact_eval.engine.local.messages import Run, Stop, WorkerConfig
-
-log = logging.getLogger(__name__)
+from mmact_eval.engine.local.process import FreshProcess
 
 _BUILD_SECONDS = 600.0
 """What building an environment may take, on top of the episode's limit: import, model compilation, first rendering."""
-
-
-_START = "import sys; sys.path[:] = filter(None, sys.path); from mmact_eval.engine.local.worker import start; start()"
-"""Without the working folder in the path: a checkout of LIBERO there must not hide the installed one."""
 
 
 class WorkerHandle:
@@ -47,30 +36,14 @@ class WorkerHandle:
         self.assignment: Assignment | None = None
         self.open_places: tuple[Place, ...] = ()
         self.ready = False
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            self._process = self._start(config, theirs.fileno())
-            self.pipe = Connection(ours.detach())
+        self._process = FreshProcess("mmact_eval.engine.local.worker", config.log_file())
+        self.pipe = self._process.pipe
         with contextlib.suppress(OSError):  # one that has died already is found by its end of file
             self.pipe.send(config)
         self._busy_since: float | None = None
         self._spent = 0.0
         self._building = True
         self.mark_busy()
-
-    @staticmethod
-    def _start(config: WorkerConfig, descriptor: int) -> subprocess.Popen[bytes]:
-        """Start a fresh interpreter.
-
-        Nothing the parent has imported (torch, CUDA, a GL context) is inherited, and unlike with `multiprocessing`
-        the parent's main script is not run again.
-        """
-        command = [sys.executable, "-c", _START, str(descriptor)]
-        with _opened(config.log_file()) as output:
-            return subprocess.Popen(
-                command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT if output else None,
-            )  # fmt: skip
 
     def send(self, message: Any) -> None:
         """Send a message and start the clock.
@@ -131,24 +104,9 @@ class WorkerHandle:
         Returns:
             How the process ended, in words.
         """
-        ended_by_itself = self._wait(0.2)
-        self._process.kill()
-        self._wait(10)
+        how = self._process.end()
         self.pipe.close()
-        code = self._process.returncode
-        if not ended_by_itself or code is None:
-            return "was ended"
-        if code < 0:
-            return f"died of signal {-code} ({signal.Signals(-code).name})"
-        return f"exited with code {code}"
-
-    def _wait(self, seconds: float) -> bool:
-        """Whether the process has ended, after waiting so long at most."""
-        try:
-            self._process.wait(timeout=max(0.0, seconds))
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return how
 
     def ask_to_stop(self) -> None:
         """Tell it that there is nothing more to do."""
@@ -159,21 +117,6 @@ class WorkerHandle:
 
     def join(self, seconds: float) -> None:
         """Wait for it to close its environments; then end it."""
-        if not self._wait(seconds):
-            self._process.kill()
-            self._wait(10)
+        if not self._process.wait(seconds):
+            self._process.end()
         self.pipe.close()
-
-
-def _opened(log_file: str) -> contextlib.AbstractContextManager[IO[bytes] | None]:
-    """The file that a worker prints to; None, which is where this process prints to, if there is none.
-
-    A log that cannot be opened (of another user, on a disk without room) is no reason not to run.
-    """
-    if not log_file:
-        return contextlib.nullcontext()
-    try:
-        return open(log_file, "ab")
-    except OSError as error:
-        log.warning("cannot write %s (%s): what the worker prints comes here", log_file, error.strerror)
-        return contextlib.nullcontext()

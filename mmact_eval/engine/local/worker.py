@@ -7,10 +7,8 @@ pipe, or the kernel's parent-death signal), the worker ends too.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from multiprocessing.connection import Connection
 from mmact_eval.engine.batcher import Answer
 from mmact_eval.engine.job_runner import JobRunner
 from mmact_eval.engine.local.messages import Ask, Building, Done, Failed, Ready, Run, Stop, WorkerConfig
+from mmact_eval.engine.local.process import connected
 from mmact_eval.errors import MmactEvalError, UsageError
 from mmact_eval.observers.artifacts import CarriedArtifacts
 from mmact_eval.types import Episode, PolicyOutput, Query
@@ -54,9 +53,6 @@ class PolicyProxy:
 
 def main(pipe: Connection) -> None:
     """The process's main function; the first message is its configuration."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
-    _die_with_parent()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config: WorkerConfig = pipe.recv()
     try:
         runner = JobRunner(config.plan, config.number, lambda under_way: pipe.send(Building(under_way)))
@@ -104,14 +100,6 @@ def _print_to(file: str) -> None:
         os.dup2(log_file.fileno(), 2)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the engine dies, even in the middle of a hanging simulator call."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def start() -> None:
-    """What a fresh interpreter is told to do: serve the engine behind the file descriptor in its first argument."""
-    main(Connection(int(sys.argv[1])))
+    """What a fresh interpreter is told to do."""
+    main(connected())

@@ -21,10 +21,10 @@ from mmact_eval.engine.dispatch import Dispatch
 from mmact_eval.engine.local.messages import Ask, Done, Failed, Ready
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.engine.ray import accidents, cluster
-from mmact_eval.engine.ray.node.fitness import made_of
 from mmact_eval.engine.ray.handle import RemoteWorker
 from mmact_eval.engine.ray.logs import Logs
 from mmact_eval.engine.ray.messages import Alive, Begin, Hello, Lost, PolicyReport, Report, Unfit
+from mmact_eval.engine.ray.node.fitness import made_of
 from mmact_eval.engine.ray.placement import Placement
 from mmact_eval.engine.ray.replicas import RayReplica, RayReplicas
 from mmact_eval.engine.ray.waiting import Waiting

@@ -10,8 +10,8 @@ import ray
 from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from mmact_eval.engine.jobs import Assignment, Place
-from mmact_eval.engine.ray.node import worker as on_node
 from mmact_eval.engine.ray.messages import Begin, Hello, PolicyReport, Report, Told
+from mmact_eval.engine.ray.node import worker as on_node
 from mmact_eval.engine.ray.node.shell import actor_class
 
 

@@ -70,7 +70,9 @@ class Placement:
         line = f"Ray node {hello.host}{address} is left out for {self._what}: {'; '.join(why)}"
         self.refused[hello.node] = line
         if all(node.identity in self.refused for node in alive if self._fits(node)):
-            raise UsageError(self._nobody(hello, why))
+            nobody = UsageError(self._nobody(hello, why))
+            del self.refused[hello.node]  # whoever goes on all the same must be somewhere
+            raise nobody
         if not known:
             cluster.say(line)
 

@@ -154,6 +154,8 @@ class RayReplica:
 
     def ask_to_stop(self) -> None:
         """See `ReplicaLink`."""
+        if self._told and self._works:
+            self._pass_on()
         self._stopped = self._actor.stop()
 
     def join(self, seconds: float) -> None:
@@ -169,7 +171,7 @@ class RayReplica:
     def _met(self, hello: Hello) -> list[Said]:
         problems = self._placement.unlike(hello)
         if problems:
-            return self._elsewhere(problems, Problem("; ".join(problems), usage=True))
+            return self._elsewhere(problems, Problem.of(UsageError("; ".join(problems))))
         self._logs.write(self._arm, f"replica-{self._number}.log", f"--- on {hello.host} ---\n".encode())
         self._actor.begin(self._plan)
         return []

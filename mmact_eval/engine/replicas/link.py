@@ -34,12 +34,14 @@ class ReplicaPlan:
         max_batch: most queries in one call.
         timeout: seconds that a call of the policy may take.
         log_folder: for what the process prints; "" to leave that alone.
+        outputs: names of files and arguments that replicas have written, in which they need not agree.
     """
 
     arms: dict[int, ReplicaArm]
     max_batch: int
     timeout: float
     log_folder: str = ""
+    outputs: frozenset[str] = frozenset()
 
 
 class ReplicaLink(Protocol):

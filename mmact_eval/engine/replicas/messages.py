@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mmact_eval.engine.batcher import Answer
-from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
+from mmact_eval.errors import MmactEvalError, PolicyContractError, RunAborted, RunFolderError, UsageError
 from mmact_eval.types import Episode, EpisodeResult, Query
 
 # pool → replica; of an episode a replica hears in this order: Begin, Ask, Ask, …, Begin (of a stage), Ask, …, End
@@ -71,20 +71,23 @@ class Problem:
 
     Attributes:
         text: the message.
-        usage: whether it is a `UsageError`.
+        kind: the name of the class of ours that it is an instance of.
     """
 
     text: str
-    usage: bool = False
+    kind: str
 
     @classmethod
     def of(cls, error: MmactEvalError) -> Problem:
         """What an error says."""
-        return cls(str(error), isinstance(error, UsageError))
+        return cls(str(error), next((kind.__name__ for kind in type(error).__mro__ if kind in _KINDS), ""))
 
     def as_error(self) -> MmactEvalError:
         """The error again."""
-        return UsageError(self.text) if self.usage else RunAborted(self.text)
+        return next((kind for kind in _KINDS if kind.__name__ == self.kind), RunAborted)(self.text)
+
+
+_KINDS: tuple[type[MmactEvalError], ...] = (UsageError, RunFolderError, RunAborted, PolicyContractError)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmact_eval.engine.batcher import Answer
 from mmact_eval.engine.limits.running_clock import running_seconds
@@ -77,6 +77,7 @@ class ReplicaPool:
         self._begins: set[ArmsEpisode] = set()
         self._homes: dict[ArmsEpisode, Place] = {}
         self._lost: dict[ArmsEpisode, str] = {}
+        self._homes_given = False
         self._first_ready = math.inf
 
     @property
@@ -194,6 +195,7 @@ class ReplicaPool:
                 return
             place = min(ready, key=lambda place: (len(place.episodes), len(place.asked), place.number))
             self._homes[episode] = place
+            self._homes_given = True
             place.episodes.add(episode)
         if episode in self._begins:
             self._begins.discard(episode)
@@ -224,8 +226,7 @@ class ReplicaPool:
         arm.batches += said.asked > 0
         arm.answered += said.asked
         if said.read is not None:
-            for files in self._files.values():
-                files(said.read, said.wrote or {})
+            self._note_files(said.read, said.wrote or {})
         for number, answer in said.answers:
             pending = self._pending.pop(number, None)
             if pending is not None:
@@ -233,15 +234,25 @@ class ReplicaPool:
         if said.problem is not None:
             self._end(said.arm, said.problem.as_error())
 
+    def _note_files(self, read: Mapping[str, str], wrote: Mapping[str, Sequence[str]]) -> None:
+        outputs = self._plan.outputs.union(*wrote.values())
+        self._plan = replace(self._plan, outputs=outputs)
+        for files in self._files.values():
+            files(read, wrote)
+
     def _unfit(self, place: Place, said: Unfit) -> None:
-        """A replica cannot go on, and says why; if it never could, another one in its place could not either."""
+        """A replica cannot go on, and says why; if it never could, another one in its place could not either.
+
+        One that finds another policy may have looked at a file that a replica which acts already was writing.
+        """
         assert place.link is not None
         place.link.kill()
-        if said.other_policy is not None:
+        other = said.other_policy
+        if other is not None and not self._homes_given:
             place.ended()
-            self._end_all(said.other_policy.as_error())
+            self._end_all(other.as_error())
         else:
-            if not place.ready and not place.report.batches:
+            if other is None and not place.ready and not place.report.batches:
                 place.failures = _FAILURES
             self._lose(place, said.how)
 

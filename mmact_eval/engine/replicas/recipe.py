@@ -95,17 +95,18 @@ class PolicyRecipe:
             ) from error
         return recipe
 
-    def check(self, made: MadePolicy, policy: Policy) -> None:
+    def check(self, made: MadePolicy, policy: Policy, outputs: frozenset[str] = frozenset()) -> None:
         """Refuse another policy than the run's: other files on another machine, say.
 
         Args:
             made: what `model` has made here.
             policy: it, wrapped.
+            outputs: what other replicas have written by now.
 
         Raises:
             UsageError: names the differences, in one line.
         """
-        own = self.outputs | _outputs(made)
+        own = self.outputs | outputs | _outputs(made)
         found: Iterable[Change] = differences(_without(self.about, own), _without(_about(made, policy), own), "policy.")
         counted, _ = policy.weigh(list(found)) if isinstance(policy, WeighsDifferences) else (list(found), "")
         if counted:

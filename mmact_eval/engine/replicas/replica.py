@@ -43,7 +43,7 @@ class Replica:
         policies = {number: recipe.wrap(self._made.policy) for number, recipe in recipes.items()}
         for number, recipe in recipes.items():
             try:
-                recipe.check(self._made, policies[number])
+                recipe.check(self._made, policies[number], plan.outputs)
             except UsageError as error:
                 raise OtherPolicy(str(error)) from error
         self._wraps = [recipe.wrap for recipe in recipes.values()]

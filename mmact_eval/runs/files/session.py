@@ -86,6 +86,14 @@ class Session(_Lenient):
         return found if isinstance(found, int) and found else None
 
     @property
+    def policy_replicas(self) -> int | None:
+        """How many replicas of the policy answered; None if the engine's process did, or as long as it is not known."""
+        used, asked = self.used.get("replicas"), self.options.get("policy_replicas")
+        if isinstance(used, dict) and used:
+            return len(used)
+        return asked if isinstance(asked, int) and asked > 0 else None
+
+    @property
     def allows_renderers(self) -> bool:
         """Whether images might be drawn by several renderers."""
         return self.options.get("allow_renderer") is True

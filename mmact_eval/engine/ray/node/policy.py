@@ -67,7 +67,7 @@ class NodePolicy:
         )
 
     def _report(self, said: Sequence[Said]) -> bytes:
-        more = bool(self._replica)
+        more = self._replica is not None and self._replica.waiting
         sys.stdout.flush()
         return pickle.dumps(PolicyReport(said, more, self._printed.new()), protocol=pickle.HIGHEST_PROTOCOL)
 

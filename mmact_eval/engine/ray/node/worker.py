@@ -19,9 +19,9 @@ from pathlib import Path
 from mmact_eval.engine.jobs import Assignment
 from mmact_eval.engine.local.handle import WorkerHandle
 from mmact_eval.engine.local.messages import Ask, Building, Done, Failed, Ready, WorkerConfig
+from mmact_eval.engine.ray.messages import Alive, Begin, Lost, Report, Told, Unfit
 from mmact_eval.engine.ray.node.fitness import differences, made_of
 from mmact_eval.engine.ray.node.leftovers import own_folder
-from mmact_eval.engine.ray.messages import Alive, Begin, Lost, Report, Told, Unfit
 from mmact_eval.engine.ray.node.printed import Printed
 from mmact_eval.errors import MmactEvalError
 
