@@ -143,7 +143,9 @@ def test_the_engine_imports_no_plug_in_and_no_simulator(path: Path) -> None:
 
 
 def test_what_every_engine_does_knows_of_none() -> None:
-    of_one = {module_name(path) for path in modules("mmact_eval/engine") if path.parent.name not in ENGINES}
+    of_one = {
+        module_name(path) for path in modules("mmact_eval/engine") if path.relative_to(ROOT).parts[2] not in ENGINES
+    }
     theirs = {
         name: [
             other for engine in ENGINES for other in file_graph()[name] if within(other, f"mmact_eval.engine.{engine}")
