@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from mmact_eval import __version__
+from mmact_eval.errors import UsageError
 from mmact_eval.protocols import Check
 
 GROUP = "Cluster"
@@ -24,12 +23,18 @@ def examine() -> Iterator[Check]:
     """The nodes of the cluster that a run with ``--engine ray`` would use; nothing where Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
         return
+    from mmact_eval.engine.ray.address import LOCAL, chosen  # which there is with Ray only
+
     try:
         installed = version("ray")
     except PackageNotFoundError:
         installed = "of unknown version"
-    address = _address()
-    if not address:
+    try:
+        address = chosen("")
+    except UsageError as error:  # of RAY_ADDRESS
+        yield Check(GROUP, "Ray", "note", f"{installed}; {error.problem}", error.remedy)
+        return
+    if address == LOCAL:
         yield Check(GROUP, "Ray", "ok", f"{installed}; no cluster runs here: --engine ray starts one on this machine")
         return
     try:
@@ -41,18 +46,6 @@ def examine() -> Iterator[Check]:
     yield Check(GROUP, "Ray", "ok", f"{installed}; cluster at {address} of {len(survey)} nodes")
     for node in survey:
         yield _node(node)
-
-
-def _address() -> str:
-    """Where a cluster is said to be, "" if nowhere; found as Ray finds it, without importing it."""
-    told = os.environ.get("RAY_ADDRESS", "")
-    if told and told != "auto":
-        return told
-    file = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _survey() -> list[dict[str, Any]]:

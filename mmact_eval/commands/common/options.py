@@ -178,8 +178,8 @@ _OPTIONS = {
         "--engine", default="local", show_default=True, help="What runs the episodes (see `list engines`)."),
     "ray_address": click.option(
         "--ray-address", default="", metavar="ADDRESS",
-        help="Cluster of `--engine ray`: auto (the one found here), local (one of this machine alone), HOST:PORT or "
-             "ray://HOST:PORT.  [default: auto if one is found, else local]"),
+        help="Cluster of `--engine ray`: auto (the one found here), local (one of this machine alone) or HOST:PORT.  "
+             "[default: auto if one is found, else local]"),
     "worker_cpus": click.option(
         "--worker-cpus", type=click.FloatRange(0, 1024, min_open=True), default=1.0, show_default=True,
         help="How many CPUs of a Ray cluster a simulator process is counted as."),

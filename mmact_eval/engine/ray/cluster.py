@@ -17,6 +17,7 @@ from typing import Any
 import ray
 from tqdm import tqdm
 
+from mmact_eval.engine.ray.address import LOCAL, chosen
 from mmact_eval.engine.ray.node.leftovers import own_folder
 from mmact_eval.errors import UsageError
 from mmact_eval.machine.capacity import usable_cores
@@ -74,8 +75,7 @@ def connected(address: str, workers: int) -> Iterator[None]:
     A connection that this process has already is used, and kept.
 
     Args:
-        address: ``auto``, ``local``, ``HOST:PORT``, ``ray://HOST:PORT``; "" for RAY_ADDRESS, else the cluster that runs
-            on this machine, else ``local``.
+        address: as `engine.ray.address.chosen` takes it.
         workers: of one CPU; a cluster of this machine alone has so many CPUs at least.
 
     Raises:
@@ -88,7 +88,7 @@ def connected(address: str, workers: int) -> Iterator[None]:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     with _nothing_printed():
-        yield from _while_connected(address or os.environ.get("RAY_ADDRESS", ""), workers)
+        yield from _while_connected(chosen(address), workers)
 
 
 def _while_connected(address: str, workers: int) -> Iterator[None]:
@@ -118,35 +118,25 @@ def _described() -> str:
 
 def _connect(address: str, workers: int) -> Path | None:
     """Connect; the folder of a cluster that was started for it."""
-    if address != "local":
+    if address != LOCAL:
         try:
             with _handlers_kept():
-                ray.init(address=address or "auto", **_QUIET)
+                ray.init(address=address, **_QUIET)
             return None
-        except ConnectionError as error:
-            if address:
-                raise UsageError(f"no Ray cluster answers at {_called(address)}", _REMEDY) from error
-        except (RuntimeError, ValueError, OSError) as error:  # other versions, an address that is none
-            raise UsageError(f"the Ray cluster at {_called(address)} cannot be used: {_first_line(error)}") from error
+        except (RuntimeError, ValueError, OSError) as error:  # other versions of Ray or Python, no token
+            raise UsageError(f"the Ray cluster at {address} cannot be used: {_first_line(error)}") from error
     folder = own_folder()
     try:
         with _handlers_kept():
             cpus = max(usable_cores(), workers)
             more = {"_temp_dir": str(folder), "_system_config": _AS_OTHERS}
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **more, **_QUIET)
+            ray.init(address=LOCAL, num_cpus=cpus, include_dashboard=False, **more, **_QUIET)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, Exception):
             raise UsageError(f"Ray does not start on this machine: {_first_line(error)}") from error
         raise
     return folder
-
-
-_REMEDY = "start one with `ray start --head`, or leave --ray-address out for one of this machine alone"
-
-
-def _called(address: str) -> str:
-    return "RAY_ADDRESS or on this machine" if address in ("", "auto") else address
 
 
 def _first_line(error: BaseException) -> str:

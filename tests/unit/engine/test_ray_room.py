@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
 from mmact_eval import registry
 from mmact_eval.cli import main
 from mmact_eval.commands.common.values import Workers
+from mmact_eval.engine.ray.address import chosen
 from mmact_eval.engine.ray.node.fitness import differences
 from mmact_eval.engine.ray.node.printed import Printed
 from mmact_eval.errors import UsageError
@@ -30,6 +34,27 @@ def test_an_address_is_for_ray(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     with pytest.raises(SystemExit, match="2"):
         main()
     assert "--ray-address is for --engine ray." in capsys.readouterr().err
+
+
+def test_addresses_are_chosen_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert [chosen(""), chosen("local")] == ["local", "local"]
+    with pytest.raises(UsageError, match="no Ray cluster runs on this machine"):
+        chosen("auto")
+    with pytest.raises(UsageError, match=r"no Ray cluster answers at 127.0.0.1:1: start one with `ray start --head`"):
+        chosen("127.0.0.1:1")
+    with pytest.raises(UsageError, match="ray://head:10001 is Ray Client"):
+        chosen("ray://head:10001")
+    (tmp_path / "ray").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"127.0.0.1:{server.getsockname()[1]}"
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"{here}\n")
+        assert [chosen(""), chosen("auto"), chosen("local"), chosen(here)] == [here, here, "local", here]
+    assert chosen("") == "local"  # it is gone, its note is not
+    monkeypatch.setenv("RAY_ADDRESS", here)
+    with pytest.raises(UsageError, match=f"answers at {here}"):
+        chosen("")
 
 
 def test_workers_are_a_number_or_auto() -> None:
