@@ -21,10 +21,10 @@ class EngineOptions:
         max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
         cluster: address of the cluster, for an engine that has one; "" to let it look for one.
         worker_cpus: how many of a cluster's CPUs a worker is counted as.
-        allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
         policy_replicas: how many processes make the policy and answer queries; 0: this process does; ``auto``: as many
             as there are GPUs for, at least one.
         policy_gpus: of each replica; a fraction if several share one.
+        allow_renderer: whether images may be drawn by several renderers; in pixels that differ a little.
     """
 
     engine: str = "local"
@@ -37,9 +37,9 @@ class EngineOptions:
     max_errors_in_a_row: int = 5
     cluster: str = ""
     worker_cpus: float = 1.0
-    allow_renderer: bool = False
     policy_replicas: int | Literal["auto"] = 0
     policy_gpus: float = 1.0
+    allow_renderer: bool = False
 
 
 @dataclass(frozen=True)

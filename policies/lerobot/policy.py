@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -79,6 +80,14 @@ class LerobotPolicy:
                 torch.manual_seed(query.episode.derived_seed("policy", query.index))
                 outputs += self._predict([query])
         return outputs
+
+    def free_weights(self) -> None:
+        """Drop the model: replicas of this policy answer, and it is asked nothing any more."""
+        for part in ("_policy", "_before", "_after"):
+            vars(self).pop(part, None)
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def _predict(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         self._policy.reset()

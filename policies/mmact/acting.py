@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.policies.llada.policy.freeing import free_gpu_memory
 from mmact_eval.policies.llada.policy.turns import Turns, seeds
 from mmact_eval.policies.mmact.adapters import Adapter
 from mmact_eval.policies.mmact.model import MMACT, Example
@@ -57,6 +58,11 @@ class MmactPolicy:
         texts = self._said(queries, examples, options.plan, "plan", self._texts)
         pictures = self._said(queries, examples, options.subgoal, "subgoal", self._pictures)
         return [self._output(*parts) for parts in zip(chunks, texts, pictures, strict=True)]
+
+    def free_weights(self) -> None:
+        """Drop the model: replicas of this policy answer, and it is asked nothing any more."""
+        vars(self).pop("_model", None)
+        free_gpu_memory()
 
     def _example(self, query: Query) -> Example:
         seen = query.observation

@@ -77,6 +77,7 @@ class ReplicaPool:
         self._begins: set[ArmsEpisode] = set()
         self._homes: dict[ArmsEpisode, Place] = {}
         self._lost: dict[ArmsEpisode, str] = {}
+        self._asked_still: dict[ArmsEpisode, Place] = {}
         self._homes_given = False
         self._first_ready = math.inf
 
@@ -155,6 +156,8 @@ class ReplicaPool:
     def withdraw(self, episode: ArmsEpisode) -> None:
         """Nobody waits for the answers to an episode's queries any more."""
         place = self._homes.get(episode)
+        if place is not None:
+            self._asked_still[episode] = place
         for number in [number for number, pending in self._pending.items() if pending.episode == episode]:
             del self._pending[number]
             if place is not None:
@@ -186,7 +189,11 @@ class ReplicaPool:
     # What replicas are asked, and what becomes of them.
 
     def _send(self, pending: _Pending) -> None:
-        """Ask the replica that has the episode, or the one with the fewest; if none is ready, the first that is."""
+        """Ask the replica that has the episode, or the one with the fewest; if none is ready, the first that is.
+
+        An episode that begins again because its worker is gone stays where it was: that replica may still be at its
+        last query, and nobody behind two of them is to be asked for one episode twice at once.
+        """
         episode = pending.episode
         place = self._homes.get(episode)
         if place is None:
@@ -194,6 +201,9 @@ class ReplicaPool:
             if not ready:
                 return
             place = min(ready, key=lambda place: (len(place.episodes), len(place.asked), place.number))
+            still = self._asked_still.pop(episode, None)
+            if still is not None and still.ready:
+                place = still
             self._homes[episode] = place
             self._homes_given = True
             place.episodes.add(episode)

@@ -83,8 +83,9 @@ class PolicyRecipe:
         Raises:
             UsageError: what it is made with cannot be sent to another process.
         """
-        path = tuple(dict.fromkeys(os.path.abspath(entry) for entry in sys.path))
-        model = ModelRecipe(target, dict(args), env_spec, os.getcwd(), path)
+        folder = _working_folder()
+        path = tuple(dict.fromkeys(os.path.normpath(os.path.join(folder, entry)) for entry in sys.path))
+        model = ModelRecipe(target, dict(args), env_spec, folder, path)
         recipe = cls(model, wrap, _about(made, policy), _outputs(made))
         try:
             pickle.dumps(recipe)
@@ -115,6 +116,14 @@ class PolicyRecipe:
                 f"{'; '.join(counted)} (this run → the replica). All replicas must be made of the same files and "
                 "packages."
             )
+
+
+def _working_folder() -> str:
+    """ "/" if it was deleted: nothing is relative to it then."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
 
 
 def _about(made: MadePolicy, policy: Policy) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.policies.llada.images import to_uint8
+from mmact_eval.policies.llada.policy.freeing import free_gpu_memory
 from mmact_eval.policies.llada.policy.turns import Turns, seeds
 from mmact_eval.policies.mmada_vla.images import third_person
 from mmact_eval.policies.mmada_vla.model import Example, MMaDAVLA
@@ -55,6 +56,11 @@ class MmadaVlaPolicy:
         )  # fmt: skip
         shown = self._turns.due(queries, options.goal if self._model.config.goal else 0)
         return [self._output(*answer, place in shown) for place, answer in enumerate(answers)]
+
+    def free_weights(self) -> None:
+        """Drop the model: replicas of this policy answer, and it is asked nothing any more."""
+        vars(self).pop("_model", None)
+        free_gpu_memory()
 
     def _example(self, query: Query) -> Example:
         seen, words = query.observation, query.observation.instruction

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -90,6 +92,9 @@ class Policy(ToyPolicy):
 
     def episode_ended(self, result):
         note(f"ended {result.episode.key} {result.outcome}")
+
+    def free_weights(self):
+        note("freed")
 
     def close(self):
         note("closed")
@@ -223,6 +228,8 @@ def test_an_episode_has_one_replica_which_hears_of_all_of_it(tmp_path: Path, pol
     assert sorted(line for line in told if line.startswith("reset")) == sorted(f"reset {key}" for key in keys)
     assert sorted(line for line in told if line.startswith("ended")) == sorted(f"ended {key} success" for key in keys)
     assert told.count("made") == told.count("closed") == 3, "two replicas, and the one that says what it is"
+    assert told[:2] == ["made", "freed"]
+    assert told.count("freed") == 1, "its weights are only kept where it is asked"
 
 
 @pytest.mark.parametrize(
@@ -403,3 +410,34 @@ def test_no_process_outlives_a_run_that_is_ended_and_the_same_command_goes_on(tm
     assert 0 < len(read_episodes(out)[0]) < 8
     assert subprocess.run([*command, "--policy-replicas", "1"], capture_output=True).returncode == 0
     assert reproducible(list(read_episodes(out)[0].values())) == alone("toy", "random")
+
+
+def went_on(process: subprocess.Popen[bytes], file: Path, before: int) -> bool:
+    return lines(file) > before or process.poll() is not None
+
+
+@pytest.mark.slow
+def test_twenty_random_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
+    """Of workers, replicas and the run itself, which is started again then."""
+    out, rng, kills = tmp_path / "run", random.Random(0), 0
+    command = run_command(out, "--policy", FORGETFUL, "--workers", "3", "--policy-replicas", "2", "--retries", "99")
+    command[command.index("--episodes") + 1] = "20"
+    code: int | None = None
+    while code != 0:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = lines(out / "episodes.jsonl")
+        wait_for(functools.partial(went_on, process, out / "episodes.jsonl", before))
+        while (code := process.poll()) is None:
+            time.sleep(rng.uniform(0.2, 1.0))
+            kind = rng.choice(["worker", "replica", "replica", "run"])
+            found = [process.pid] if kind == "run" else processes(out, kind)
+            if kills < 20 and found:
+                kills += 1
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rng.choice(found), signal.SIGKILL)
+        assert code in (0, -signal.SIGKILL)
+    assert kills >= 10
+    expected = reproducible(evaluate(FORGETFUL, "toy", episodes=20, progress=False).episodes)
+    recorded = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
+    assert len(recorded) == len({(line["task"], line["init_state"], line["seed"]) for line in recorded}) == 40
+    assert reproducible(list(read_episodes(out)[0].values())) == expected

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,34 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def run(out: Path, cache: Path, *policy_args: str) -> subprocess.CompletedProcess[str]:
+def run(
+    out: Path, cache: Path, *policy_args: str, options: Sequence[str] = ("--limit", "1")
+) -> subprocess.CompletedProcess[str]:
     """One episode of two queries, with its video."""
     command = [sys.executable, "-m", "mmact_eval", "run", "--suite", "libero-long", "--policy", "mmact"]
-    command += ["--limit", "1", "--set", "protocol.max_steps=16", "--video", "all", "--out", str(out)]
+    command += [*options, "--set", "protocol.max_steps=16", "--video", "all", "--out", str(out)]
     command += [part for argument in (*policy_args, *QUICK) for part in ("--policy-args", argument)]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "MMACT_EVAL_CACHE": str(cache)}
     )
+
+
+@pytest.mark.slow
+def test_replicas_answer_as_the_run_itself_would(tmp_path: Path, cache: Path) -> None:
+    """One query at a time: in a batch, rounding may decide between two bins."""
+    asked = ("checkpoint=mmact-tiny-random", "variant=text-image", "device=cpu")
+    more = ("--limit", "3", "--max-batch", "1")
+    for name, processes in {"none": (), "two": ("--policy-replicas", "2", "--workers", "2")}.items():
+        done = run(tmp_path / name, cache, *asked, options=(*more, *processes))
+        assert done.returncode == 0, done.stderr
+    found = [
+        {episode.key: result.reproducible() for episode, result in read_episodes(tmp_path / name)[0].items()}
+        for name in ("none", "two")
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
+    for plan in (tmp_path / "none" / "plans").rglob("*.png"):
+        assert (tmp_path / "two" / plan.relative_to(tmp_path / "none")).read_bytes() == plan.read_bytes()
 
 
 def said(out: Path, artifacts: dict[str, str]) -> list[dict[str, Any]]:

@@ -294,3 +294,22 @@ def test_an_engine_without_replicas_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_policy_made_with_what_cannot_be_sent_has_no_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="cannot have replicas, because what it is made with cannot be sent"):
         World(monkeypatch, fails_at=lambda: 3)
+
+
+def test_an_episode_whose_worker_is_gone_begins_again_where_it_may_still_be_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    for link in world.links:
+        world.make_ready(link)
+    jobs = [world.job(worker) for worker in range(3)]
+    for job in jobs:
+        world.ask(job)
+    assert begun(world.links[0]) == [0, 2]
+    world.dispatch.lose(jobs[0], "crash", "the worker is gone")
+    world.dispatch.released(0)
+    world.end(jobs[1])
+    again = world.job(0)
+    assert (again.job.episode, again.attempt) == (EPISODES[0], 2)
+    world.ask(again)
+    assert begun(world.links[0]) == [0, 2, 0], "though the other one has less to do"
