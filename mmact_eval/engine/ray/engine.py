@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -28,10 +29,10 @@ from mmact_eval.engine.ray.node.fitness import made_of
 from mmact_eval.engine.ray.placement import Placement
 from mmact_eval.engine.ray.replicas import RayReplica, RayReplicas
 from mmact_eval.engine.ray.waiting import Waiting
-from mmact_eval.errors import MmactEvalError, RunAborted
+from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 
 _STARTS = 3
-"""How many workers in a row may fail to start before everything stops."""
+"""How many workers in a row may fail to start on a node before none is put there any more."""
 
 _STOP = 15.0
 """Seconds that workers may take to close their environments at the end."""
@@ -55,7 +56,7 @@ class RayEngine:
         self._waiting = Waiting(options.worker_cpus)
         self._hidden = [os.path.abspath(entry) for entry in {sys.path[0], os.getcwd()}]
         self._workers: list[RemoteWorker] = []
-        self._failed_starts = 0
+        self._failed_starts: Counter[str] = Counter()
         self._connection = ExitStack()
         self._replicas: RayReplicas | None = None
         episodes = sum(len(arm.episodes) for arm in arms)
@@ -166,8 +167,7 @@ class RayEngine:
         elif isinstance(message, Lost):
             self._lost(worker, message.kind, message.why)
         elif isinstance(message, Ready):
-            worker.ready = True
-            self._failed_starts = 0
+            self._started(worker)
             self._dispatch.ready(worker.number, message.prepared)
             self._hand_out(worker)
         elif isinstance(message, Alive):
@@ -176,6 +176,12 @@ class RayEngine:
             self._refuse(worker, [message.error])
         elif isinstance(message, Unfit):
             self._refuse(worker, message.why)
+
+    def _started(self, worker: RemoteWorker) -> None:
+        worker.ready = True
+        self._failed_starts[""] = 0
+        if worker.hello is not None:
+            self._failed_starts[worker.hello.node] = 0
 
     def _hand_out(self, worker: RemoteWorker) -> None:
         """Give a worker its next job, if there is one for it."""
@@ -196,14 +202,30 @@ class RayEngine:
 
     def _lost(self, worker: RemoteWorker, kind: str, why: str) -> None:
         """A worker has died, or was ended because it was late."""
-        if worker.hello is not None and not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts > _STARTS:
-                raise RunAborted(f"workers do not start: the last: {why}; see the logs in {self._logs.folder}.")
+        if not worker.ready:
+            self._has_not_started(worker, why)
         if worker.assignment is not None:
             self._dispatch.lose(worker.assignment, kind, why)
         self._replace(worker)
         self._wake_idle()
+
+    def _has_not_started(self, worker: RemoteWorker, why: str) -> None:
+        """One has died before it was ready; where none ever is, there is to be none.
+
+        Raises:
+            RunAborted: there is no other node.
+        """
+        node = worker.hello.node if worker.hello is not None else ""
+        self._failed_starts[node] += 1
+        if self._failed_starts[node] <= _STARTS:
+            return
+        told = f"workers do not start, the last: {why}; see the logs in {self._logs.folder}"
+        if worker.hello is None:
+            raise RunAborted(told)
+        try:
+            self._placement.refuse(worker.hello, [told])
+        except UsageError as error:
+            raise RunAborted(str(error)) from error
 
     def _refuse(self, worker: RemoteWorker, why: Sequence[str]) -> None:
         """No worker is to be on this worker's node.

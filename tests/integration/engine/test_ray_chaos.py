@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +150,9 @@ def test_libero_is_the_same_on_a_node(tmp_path: Path, monkeypatch: pytest.Monkey
     pytest.importorskip("libero", reason="the extra `libero` is not installed")
     monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", "egl"))
     suite = load_suite("libero-goal", ["protocol.max_steps=10"])
-    asked = {"episodes": 1, "tasks": "0,1"}
-    whole = execute(RunRequest(suite, "random", out=tmp_path / "whole", **asked))
+    asked = RunRequest(suite, "random", episodes=1, tasks="0,1", out=tmp_path / "whole")
+    whole = execute(asked)
     with cluster_of([1, 1]) as cluster:
         options = EngineOptions(engine="ray", workers=2, cluster=cluster.address)
-        found = execute(RunRequest(suite, "random", out=tmp_path / "ray", options=options, **asked))
+        found = execute(replace(asked, out=tmp_path / "ray", options=options))
     assert records(found.results) == records(whole.results)

@@ -200,6 +200,18 @@ def test_code_that_no_node_has_is_one_message(cluster: Any, tmp_path: Path, monk
         execute(request(tmp_path / "run", workers=1, suite=suite))
 
 
+def test_a_recording_is_the_same(cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra `record` is not installed")
+    from mmact_eval.recording.record import RecordOptions, record
+
+    made = []
+    for engine, workers in (("local", 0), ("ray", 1)):
+        asked = request(tmp_path / engine, workers=workers, policy="toy", tasks="easy", episodes=2)
+        assert record(asked, tmp_path / engine, RecordOptions(noise=0.1, random_start=3)).episodes == 2
+        made.append(files(tmp_path / engine, "run/demonstrations", "data", "videos"))
+    assert made[0] == made[1]
+
+
 def test_it_is_called_from_python(cluster: Any) -> None:
     options = EngineOptions(engine="ray", worker_cpus=0.5)
     results = evaluate("random", "toy", episodes=1, workers=2, options=options, progress=False)
