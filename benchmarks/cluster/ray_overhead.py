@@ -43,10 +43,22 @@ class Still:
 
 @dataclass
 class Measured:
-    """A run: the seconds from its first result to its last, and the results in between."""
+    """A run from the first result of its workers to the last.
+
+    Attributes:
+        seconds: in between.
+        cpu_seconds: of processor time that the driver's process took in between.
+        results: of what ended in between.
+    """
 
     seconds: float
+    cpu_seconds: float
     results: list[EpisodeResult]
+
+    @property
+    def queries(self) -> int:
+        """How many there were."""
+        return sum(result.queries for result in self.results)
 
     @property
     def query_ms(self) -> float:
@@ -56,10 +68,10 @@ class Measured:
 
 def measured(engine: str, workers: int, episodes: int, steps: int, step_seconds: float, address: str) -> Measured:
     """A run on the toy environment; the first result of each worker, with its start-up, is left out."""
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
 
     def heard(result: EpisodeResult) -> None:
-        times.append(time.monotonic())
+        times.append((time.monotonic(), time.process_time()))
 
     options = EngineOptions(
         engine=engine, cluster=address if engine == "ray" else "", worker_cpus=min(1.0, usable_cores() / workers)
@@ -69,7 +81,8 @@ def measured(engine: str, workers: int, episodes: int, steps: int, step_seconds:
         Still, "toy", episodes=episodes, workers=workers, changes=changes, options=options, on_episode=heard,
         progress=False,
     )  # fmt: skip
-    return Measured(times[-1] - times[workers - 1], list(results.episodes)[workers:])
+    seconds, cpu_seconds = (last - first for first, last in zip(times[workers - 1], times[-1], strict=True))
+    return Measured(seconds, cpu_seconds, list(results.episodes)[workers:])
 
 
 def main() -> None:
@@ -86,19 +99,21 @@ def main() -> None:
         engine: measured(engine, 1, max(1, args.queries // per_episode // 2), 60, 0.0, args.ray_address)
         for engine in ("local", "ray")
     }
-    print("| engine | ms a query, 1 worker |\n|---|---|")
+    print("| engine | ms a query, 1 worker | of the driver's processor |\n|---|---|---|")
     for engine, run in found.items():
-        print(f"| {engine} | {run.query_ms:.2f} |")
-    print(f"| Ray adds | {found['ray'].query_ms - found['local'].query_ms:.2f} |\n")
+        print(f"| {engine} | {run.query_ms:.2f} | {1000 * run.cpu_seconds / run.queries:.2f} |")
+    print(f"| Ray adds | {found['ray'].query_ms - found['local'].query_ms:.2f} | |\n")
     steps, step_seconds = 40, args.step_ms / 1000
     episodes = args.workers * args.rounds // 2  # of each of the two tasks
     ideal = steps * step_seconds * (args.rounds - 1)
-    print("| engine | workers | queries | seconds | ideal | overhead |\n|---|---|---|---|---|---|")
+    print("| engine | workers | queries | seconds | ideal | overhead | ms of the driver's processor a query |")
+    print("|---|---|---|---|---|---|---|")
     for engine in ("local", "ray"):
         run = measured(engine, args.workers, episodes, steps, step_seconds, args.ray_address)
-        queries = sum(result.queries for result in run.results)
-        over = run.seconds / ideal - 1
-        print(f"| {engine} | {args.workers} | {queries} | {run.seconds:.1f} | {ideal:.1f} | {100 * over:.0f} % |")
+        cpu = 1000 * run.cpu_seconds / run.queries
+        over = f"{100 * (run.seconds / ideal - 1):.0f} %"
+        cells = [engine, args.workers, run.queries, f"{run.seconds:.1f}", f"{ideal:.1f}", over, f"{cpu:.2f}"]
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 if __name__ == "__main__":
