@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.runs.reading import read_episodes
+from mmact_eval.runs.request import Extension
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.types import EpisodeResult
 
@@ -129,20 +131,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill_with(filler: Path) -> bool:
+    """Leave no room beside the file."""
+    with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return False
+
+
 def test_a_full_disk_of_the_driver_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
     suite = load_suite("toy", ["env_args.step_seconds=0.01"])
     whole = execute(RunRequest(suite, "random", episodes=8, out=tmp_path / "whole"))
     with cluster_of([2]) as cluster:
         options = EngineOptions(engine="ray", workers=2, cluster=cluster.address)
-        asked = RunRequest(suite, "random", episodes=8, out=small_disk / "run", options=options)
         filler = small_disk / "filler"
-        filler.write_bytes(bytes(80 * 1024))
+        fill = Extension(enough=lambda result: fill_with(filler))
+        asked = RunRequest(suite, "random", episodes=8, out=small_disk / "run", options=options, extension=fill)
         with pytest.raises((RunAborted, RunFolderError), match="No space left"):
             execute(asked)
         before = len(read_episodes(small_disk / "run")[0])
         assert before < 16
         filler.unlink()
-        assert records(execute(asked).results) == records(whole.results)
+        found = execute(replace(asked, extension=Extension()))
+    assert records(found.results) == records(whole.results)
 
 
 @pytest.mark.libero
