@@ -125,7 +125,7 @@ def _connect(address: str, workers: int) -> Path | None:
             return None
         except (RuntimeError, ValueError, OSError) as error:  # other versions of Ray or Python, no token
             raise UsageError(f"the Ray cluster at {address} cannot be used: {_first_line(error)}") from error
-    folder = own_folder()
+    folder = own_folder(for_sockets=True)
     try:
         with _handlers_kept():
             cpus = max(usable_cores(), workers)

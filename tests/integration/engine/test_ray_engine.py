@@ -226,14 +226,14 @@ def test_a_cluster_of_its_own_goes_with_the_run(tmp_path: Path) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lines = tmp_path / "run" / "episodes.jsonl"
-    until(lambda: lines.exists() and lines.read_text() != "", "nothing has run")
+    until(lambda: run.poll() is not None or (lines.exists() and lines.read_text() != ""), "nothing has run")
     run.send_signal(signal.SIGTERM)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "stopped. Finished episodes are safe" in errors
     assert "Ray: a cluster of this machine alone, 1 node" in errors
     assert len(errors.splitlines()) < 5
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not [*(tmp_path / "tmp").iterdir(), *Path("/tmp").glob(f"mmact-ray-*-{run.pid}-*")]
     until(lambda: not processes_with(str(tmp_path)), "something outlives the run", 20)
 
 
