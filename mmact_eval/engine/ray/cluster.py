@@ -29,8 +29,8 @@ _SETTINGS = {
     "RAY_DISABLE_DOCKER_CPU_WARNING": "1",
 }
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-_AS_OTHERS = {"worker_niceness": 0}
-"""Ray would let everybody else's processes go before workers."""
+_SETTINGS_ALONE = {"worker_niceness": 0, "max_direct_call_object_size": 2**20}
+"""Ray would let everybody else's processes go before workers, and take a detour with what two pictures are."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _connect(address: str, workers: int) -> Path | None:
     try:
         with _handlers_kept():
             cpus = max(usable_cores(), workers)
-            more = {"_temp_dir": str(folder), "_system_config": _AS_OTHERS}
+            more = {"_temp_dir": str(folder), "_system_config": _SETTINGS_ALONE}
             ray.init(address=LOCAL, num_cpus=cpus, include_dashboard=False, **more, **_QUIET)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
