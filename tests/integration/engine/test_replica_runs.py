@@ -182,6 +182,16 @@ def test_results_do_not_depend_on_replicas(
     assert all(0 < replica.busy_share <= 1 for replica in done.values() if replica.queries)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("replicas", [0, 1, 2, 3])
+def test_every_number_of_replicas_and_workers_comes_to_the_same(tmp_path: Path, replicas: int, workers: int) -> None:
+    for suite, policy in (("toy", GLANCING), ("toy-stages", FORGETFUL)):
+        results = execute(request(tmp_path / suite, replicas, workers, suite=suite, policy=policy)).results
+        assert reproducible(results) == alone(suite, policy)
+        assert {result.attempts for result in results} == {1}
+
+
 def test_a_run_goes_on_with_another_number_of_replicas(tmp_path: Path) -> None:
     first = execute(request(tmp_path, 2, limit=3, policy=GLANCING))
     assert len(first.results) == 3

@@ -65,12 +65,19 @@ def attempts(out: Path) -> list[tuple[str, int]]:
     return [(line["outcome"], line["attempts"]) for line in lines]
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with its workers", "the engine alone"])
-def test_a_policy_is_not_late_for_the_time_in_which_it_could_not_run(tmp_path: Path, whole_group: bool) -> None:
+@pytest.mark.parametrize(
+    ("whole_group", "replicas"),
+    [(True, 0), (False, 0), (True, 2)],
+    ids=["with its workers", "the engine alone", "with replicas of the policy"],
+)
+def test_a_policy_is_not_late_for_the_time_in_which_it_could_not_run(
+    tmp_path: Path, whole_group: bool, replicas: int
+) -> None:
     (tmp_path / "slow.py").write_text(_POLICY)
     mark, out = tmp_path / "mark", tmp_path / "run"
     policy = ["--policy", f"{tmp_path / 'slow.py'}:make", "--policy-args", f"mark={mark}"]
     command = run_command(out, *policy, "--policy-timeout", "3", "--episodes", "2")
+    command += ["--policy-replicas", str(replicas)]
     code, said = stopped_for_a_while(command, mark.exists, whole_group)
     assert code == 0, said
     assert attempts(out) == [("success", 1)] * 2
