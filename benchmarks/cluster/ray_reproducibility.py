@@ -29,7 +29,7 @@ POLICY = f"{Path(__file__).resolve().parents[1] / 'reproducibility.py'}:PixelPol
 SETTINGS = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
-    "health_check_failure_threshold": 5,
+    "health_check_failure_threshold": 10,
     "worker_niceness": 0,
 }
 SMALL = {"include_dashboard": False, "object_store_memory": 100 * 2**20}

@@ -12,7 +12,7 @@ import pytest
 _SETTINGS = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
-    "health_check_failure_threshold": 5,
+    "health_check_failure_threshold": 10,
     "worker_niceness": 0,
 }
 _SMALL = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
