@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
-setup_project libero,robotwin,calvin,remote,mmact,dev
+setup_project libero,robotwin,calvin,remote,mmact,ray,view,dev
 for version in 3.2.3 3.3.7 3.17.0; do
     setup_mujoco "$version" || say "MuJoCo $version cannot be installed here: tests on it will be skipped"
 done

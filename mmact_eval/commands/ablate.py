@@ -52,9 +52,9 @@ or videos that are missing, 2 something asked for does not exist or does not fit
 @click.option("--together", type=click.Choice(["same-policy", "all", "none"]), default="same-policy", show_default=True,
               help="Which arms share the workers: those of one policy with the same arguments (one copy of it in "
                    "memory), all (every arm's policy in memory at once), or none (arm by arm).")  # fmt: skip
-@pick_options("config", "tasks", "episodes", "init_states", "policy_args", "engine", "workers", "max_batch",
-              "policy_replicas", "policy_gpus", "shard", "overrides", "retries", "policy_timeout", "cached_envs",
-              "allow_renderer", "plan_reference")  # fmt: skip
+@pick_options("config", "tasks", "episodes", "init_states", "policy_args", "engine", "ray_address", "worker_cpus",
+              "workers", "max_batch", "policy_replicas", "policy_gpus", "shard", "overrides", "retries",
+              "policy_timeout", "cached_envs", "allow_renderer", "plan_reference")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder.  [default: runs/studies/STUDY/SUITE-POLICY-seedN]"
 )

@@ -16,9 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mmact_eval import __version__, registry
-from mmact_eval.doctor import writing
+from mmact_eval.doctor import cluster, writing
 from mmact_eval.errors import UsageError
 from mmact_eval.machine import gl, host
+from mmact_eval.machine.capacity import usable_cores, usable_memory
 from mmact_eval.protocols import Check, Status
 
 MIN_PYTHON = (3, 10)
@@ -46,6 +47,7 @@ def examine(folder: Path | None = None, deep: bool = False) -> list[Check]:
         ("Rendering", _rendering),
         *((name, functools.partial(look, deep)) for name, look in registry.examinations()),
         ("Machine", _machine),
+        (cluster.GROUP, cluster.examine),
         ("Files", lambda: writing.examine(folder)),
     ]
     checks: list[Check] = []
@@ -150,26 +152,3 @@ def _machine() -> Iterator[Check]:
     enough = memory >= 4
     todo = "" if enough else "a LIBERO worker takes some 1.5 GiB; use --workers 1"
     yield Check("Machine", "memory", "ok" if enough else "note", f"{memory:.1f} GiB", todo)
-
-
-def usable_cores() -> int:
-    """Cores this process may use: fewer than the machine has under taskset or in a container."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup("cpu.max").split()
-    if len(quota) == 2 and quota[0].isdigit():
-        cores = min(cores, max(1, int(quota[0]) // int(quota[1])))
-    return cores
-
-
-def usable_memory() -> int:
-    """Bytes of memory the machine has, or the container may use."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _cgroup("memory.max")
-    return min(total, int(limit)) if limit.isdigit() else total
-
-
-def _cgroup(name: str) -> str:
-    try:
-        return Path("/sys/fs/cgroup", name).read_text().strip()
-    except OSError:
-        return ""

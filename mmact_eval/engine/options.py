@@ -12,13 +12,15 @@ class EngineOptions:
 
     Attributes:
         engine: its name (see `mmact-eval list engines`).
-        workers: worker processes.
+        workers: worker processes; 0: as many as there are cores for.
         max_batch: most queries the policy gets at once.
         retries: how often an episode that ended in an error is tried again in a fresh worker.
         policy_timeout: seconds the policy may take for a batch.
         cached_envs: environments each worker keeps open.
         turn: after so many of its episodes a task makes room for the next; 0: the tasks come one after another.
         max_errors_in_a_row: a task whose episodes end in so many errors in a row is given up for now.
+        cluster: address of the cluster, for an engine that has one; "" to let it look for one.
+        worker_cpus: how many of a cluster's CPUs a worker is counted as.
         policy_replicas: how many processes make the policy and answer queries; 0: this process does; ``auto``: as many
             as there are GPUs for, at least one.
         policy_gpus: of each replica; a fraction if several share one.
@@ -33,6 +35,8 @@ class EngineOptions:
     cached_envs: int = 1
     turn: int = 0
     max_errors_in_a_row: int = 5
+    cluster: str = ""
+    worker_cpus: float = 1.0
     policy_replicas: int | Literal["auto"] = 0
     policy_gpus: float = 1.0
     allow_renderer: bool = False

@@ -16,6 +16,7 @@ from mmact_eval.engine.options import EngineOptions
 from mmact_eval.engine.replicas.recipe import PolicyRecipe
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
+from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
 from mmact_eval.optional import CoversEpisodes, FreesWeights, PreparesRun
@@ -250,8 +251,9 @@ def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episo
     if not isinstance(plugin, PreparesRun):
         return {}
     try:
+        workers = request.options.workers or usable_cores()
         return plugin.prepare_run(
-            request.suite, pending, request.options.workers, lambda text: print(text, file=sys.stderr, flush=True)
+            request.suite, pending, workers, lambda text: print(text, file=sys.stderr, flush=True)
         )
     except MmactEvalError:
         raise

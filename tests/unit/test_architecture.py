@@ -34,6 +34,7 @@ ALLOWED_BY_NAME = {
 }
 """Modules that a file may name in a string although it may not import them, and why."""
 
+ENGINES = ("local", "ray")
 ENTRIES = 16
 LINES = 400
 FRONT_DOORS = {"mmact_eval", "tests/unit"}
@@ -142,8 +143,22 @@ def test_the_engine_imports_no_plug_in_and_no_simulator(path: Path) -> None:
 
 
 def test_what_every_engine_does_knows_of_none() -> None:
-    of_one = {module_name(path) for path in modules("mmact_eval/engine") if path.parent.name != "local"}
-    assert not [name for name in of_one for other in file_graph()[name] if within(other, "mmact_eval.engine.local")]
+    of_one = {
+        module_name(path) for path in modules("mmact_eval/engine") if path.relative_to(ROOT).parts[2] not in ENGINES
+    }
+    theirs = {
+        name: [
+            other for engine in ENGINES for other in file_graph()[name] if within(other, f"mmact_eval.engine.{engine}")
+        ]
+        for name in of_one
+    }
+    assert not {name: others for name, others in theirs.items() if others}
+
+
+def test_nothing_but_its_engine_and_its_tests_imports_ray() -> None:
+    paths = [path for folder in ("mmact_eval", *FAMILIES) for path in modules(folder)]
+    using = {relative(path.parent) for path in paths if any(within(name, "ray") for name in imports(path))}
+    assert using <= {"mmact_eval/engine/ray", "mmact_eval/engine/ray/node"}
 
 
 @pytest.mark.parametrize("family", ["envs", "policies", "reports"])

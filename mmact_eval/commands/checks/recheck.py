@@ -30,8 +30,8 @@ Exit code:
               help="How many completed episodes to run again, spread over the tasks; at most all.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Which: the same seed draws the same episodes.")
 @click.option("--policy", help="The policy on this machine, if it has another name or place here.")
-@pick_options("policy_args", "engine", "workers", "max_batch", "retries", "policy_timeout", "cached_envs",
-              "allow_renderer")  # fmt: skip
+@pick_options("policy_args", "engine", "ray_address", "worker_cpus", "workers", "max_batch", "policy_replicas",
+              "policy_gpus", "retries", "policy_timeout", "cached_envs", "allow_renderer")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path),
               help="A run folder in which to keep the repetition.  [default: it is thrown away]")  # fmt: skip
 def command(run: Path, sample: int, seed: int, policy: str | None, out: Path | None, **given: Any) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from mmact_eval.commands.common.values import number_or_auto, parse_value
+from mmact_eval.commands.common.values import Workers, number_or_auto, parse_value
 from mmact_eval.errors import MmactEvalError, Preempted, RunAborted, Stopped, UsageError, did_you_mean
 from mmact_eval.machine import host
 from mmact_eval.machine.slurm import requeue_command
@@ -201,8 +201,16 @@ _OPTIONS = {
     "seed": click.option("--seed", type=int, default=0, show_default=True, help="The run's seed."),
     "engine": click.option(
         "--engine", default="local", show_default=True, help="What runs the episodes (see `list engines`)."),
+    "ray_address": click.option(
+        "--ray-address", default="", metavar="ADDRESS",
+        help="Cluster of `--engine ray`: auto (the one found here), local (one of this machine alone) or HOST:PORT.  "
+             "[default: auto if one is found, else local]"),
+    "worker_cpus": click.option(
+        "--worker-cpus", type=click.FloatRange(0, 1024, min_open=True), default=1.0, show_default=True,
+        help="How many CPUs of a Ray cluster a simulator process is counted as."),
     "workers": click.option(
-        "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Simulator processes."),
+        "--workers", type=Workers(), default="1", show_default=True,
+        help="Simulator processes; auto: as many as there are cores for."),
     "max_batch": click.option(
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
         help="Largest number of queries the policy gets at once."),
@@ -278,11 +286,13 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
 
     if not math.isfinite(given["policy_timeout"]):
         raise UsageError("--policy-timeout must be a number of seconds.")
+    if given["engine"] == "local" and given["ray_address"]:
+        raise UsageError("--ray-address is for --engine ray.")
     names = (
-        "engine", "workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer",
+        "engine", "worker_cpus", "workers", "max_batch", "retries", "policy_timeout", "cached_envs", "allow_renderer",
         "policy_replicas", "policy_gpus",
     )  # fmt: skip
-    return EngineOptions(**{name: given[name] for name in names})
+    return EngineOptions(**{name: given[name] for name in names}, cluster=given["ray_address"])
 
 
 def request_from(given: Mapping[str, Any], out: Path | None = None, **others: Any) -> RunRequest:

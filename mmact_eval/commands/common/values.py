@@ -11,6 +11,23 @@ import click
 import yaml
 
 
+class Workers(click.IntRange):
+    """How many workers: a positive number, or ``auto``, which becomes 0."""
+
+    name = "number or auto"
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See `click.ParamType.convert`."""
+        return 0 if value in ("auto", 0) else int(super().convert(value, param, ctx))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What `--help` shows for the value."""
+        return "N|auto"
+
+
 def parse_value(text: str) -> Any:
     """What a person means by it: numbers, true, false, null, JSON or YAML lists and maps; all else is text.
 

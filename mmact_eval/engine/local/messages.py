@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmact_eval.engine.jobs import Job, Place, WorkerPlan
+from mmact_eval.observers.artifacts import Parcel
 from mmact_eval.types import EpisodeResult, Query
 
 # engine → worker
@@ -71,11 +72,19 @@ class Ask:
 
 @dataclass(frozen=True)
 class Done:
-    """The episode is over. `rss_mib` is the most memory the worker has had, `places` what it keeps environments of."""
+    """The episode is over.
+
+    Attributes:
+        result: what it came to.
+        rss_mib: the most memory the worker has had.
+        places: what it keeps environments of.
+        parcel: the artifacts, where the worker does not share the run folder's disk.
+    """
 
     result: EpisodeResult
     rss_mib: float = 0.0
     places: tuple[Place, ...] = ()
+    parcel: Parcel | None = None
 
 
 @dataclass(frozen=True)

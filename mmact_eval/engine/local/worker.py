@@ -19,6 +19,7 @@ from mmact_eval.engine.job_runner import JobRunner
 from mmact_eval.engine.local.messages import Ask, Building, Done, Failed, Ready, Run, Stop, WorkerConfig
 from mmact_eval.engine.local.process import connected
 from mmact_eval.errors import MmactEvalError, UsageError
+from mmact_eval.observers.artifacts import CarriedArtifacts
 from mmact_eval.types import Episode, PolicyOutput, Query
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,12 @@ def _serve(pipe: Connection, config: WorkerConfig, runner: JobRunner) -> None:
         if config.log_file(job.arm) != logs_to:
             logs_to = config.log_file(job.arm)
             _print_to(logs_to)
-        result = runner.run(job, policy)
-        pipe.send(Done(result, runner.peak_memory_mib(), runner.places))
+        if config.plan.arms[job.arm].folder:
+            result, parcel = runner.run(job, policy), None
+        else:
+            with CarriedArtifacts() as artifacts:
+                result, parcel = runner.run(job, policy, artifacts), artifacts.packed()
+        pipe.send(Done(result, runner.peak_memory_mib(), runner.places, parcel))
 
 
 def _print_to(file: str) -> None:

@@ -87,9 +87,9 @@ class Session(Lenient):
 
     @property
     def workers(self) -> int | None:
-        """How many were asked for."""
+        """How many were asked for; None for as many as there were cores for."""
         found = self.options.get("workers")
-        return found if isinstance(found, int) else None
+        return found if isinstance(found, int) and found else None
 
     @property
     def policy_replicas(self) -> int | None:

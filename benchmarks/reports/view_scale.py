@@ -1,6 +1,6 @@
 """How long `mmact-eval view` takes to show many runs, and what it needs for them.
 
-    python benchmarks/view_scale.py [--runs 200] [--episodes 2000] [--folder DIR] [--json FILE]
+    python benchmarks/reports/view_scale.py [--runs 200] [--episodes 2000] [--folder DIR] [--json FILE]
 
 Makes run folders as runs write them (a fifth of them with errors, one that is damaged), starts the program as a user
 would, opens its page in a headless Chromium and measures: to the address, to the first rows on the screen, to the last
@@ -24,7 +24,7 @@ import numpy as np
 
 from mmact_eval.runs.fingerprint import digest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers" / "pages"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "helpers" / "pages"))
 
 POLICIES = ("mmact-nano", "expert", "random", "openvla", "a-policy-with-a-rather-long-name-and-its-checkpoint")
 SUITES = ("libero-spatial", "libero-object", "libero-goal", "libero-long")
