@@ -1,6 +1,7 @@
 """How long reports of many episodes take, and how much memory: each format in a process of its own.
 
-    python benchmarks/reports/report_speed.py [--episodes 100000] [--arms 4] [--tasks 10] [--queries 20] [--format html …]
+    python benchmarks/reports/report_speed.py [--episodes 100000] [--arms 4] [--tasks 10] [--queries 20]
+        [--format html …]
 
 The runs are made up: outcomes drawn so that arms differ a little and agree on easy and hard episodes. What is measured
 is reading the run folders, statistics, comparing all arms, and writing.

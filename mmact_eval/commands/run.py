@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,21 @@ from mmact_eval.commands.common.options import (
     stopped_safely,
     written_reports,
 )
+from mmact_eval.errors import UsageError
 from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.engine.options import ReplicaReport
     from mmact_eval.evaluation import Results
-    from mmact_eval.runs.request import RunOutcome
+    from mmact_eval.runs.request import RunOutcome, RunRequest
+
+
+def _latency(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | str | None:
+    """Seconds, or ``measured``."""
+    if value is None or value == "measured":
+        return value
+    found: float = click.FloatRange(min=0)(value, parameter, ctx)
+    return found
 
 
 @click.command(
@@ -32,6 +43,7 @@ Examples:
   mmact-eval run --suite libero-long --tasks 0,3-5 --policy my_policy.py:make --policy-args checkpoint=ckpt/ --workers 4
   mmact-eval run --suite libero-goal --policy random --set protocol.max_steps=50 --limit 4
   mmact-eval run --suite libero-goal --policy mmact --format html,csv
+  mmact-eval run --suite libero-object --policy mmact --realtime 20 --latency 0.12
   mmact-eval run --suite libero-long --policy my_policy.py:make --workers 16 --policy-replicas auto
 The same command resumes where it stopped. Exit code: 0 done, 1 episodes ended in errors, videos are
 missing or the run stopped early, 2 something asked for does not exist or does not fit, 75 stopped by SIGUSR1 or
@@ -40,20 +52,51 @@ SIGUSR2, as batch systems send before they take a place away.""",
 @run_options
 @pick_options("plan_reference")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/SUITE/POLICY-seedN]")
+@click.option("--realtime", type=click.FloatRange(min=0, min_open=True), metavar="HZ",
+              help="The simulator does not wait for answers; so many control steps pass in a second.")  # fmt: skip
+@click.option("--latency", metavar="SECONDS", callback=_latency,
+              help="With --realtime: how long an answer takes, or measured: as long as it does here, which nobody can "
+                   "reproduce.  [default: measured]")  # fmt: skip
 @click.option("--video", type=click.Choice(["none", "failures", "all"]), default="none", show_default=True,
               help="Which episodes to keep a video of.")  # fmt: skip
 @click.option("--format", "formats", multiple=True, metavar="NAME", default=("csv", "markdown"), show_default=True,
               help="Reports to write into the run folder (see `list reports`), several with commas or repeated; none "
                    "for no report. `mmact-eval report` makes more at any time.")  # fmt: skip
-def command(out: Path | None, video: Any, plan_reference: str | None, formats: tuple[str, ...], **given: Any) -> int:
+def command(
+    out: Path | None,
+    video: Any,
+    plan_reference: str | None,
+    formats: tuple[str, ...],
+    realtime: float | None,
+    latency: float | str | None,
+    **given: Any,
+) -> int:
     """Evaluate a policy on a suite."""
     from mmact_eval.evaluation import Results
     from mmact_eval.runs.runner import execute
 
+    if latency is not None and realtime is None:
+        raise UsageError("--latency is for --realtime HZ: without it the simulator waits for answers.")
     with stopped_safely():
         wanted = report_formats(formats)
         request = request_from(given, out=out, video=video, plan_reference=plan_reference)
+        if realtime is not None:
+            request = _in_real_time(request, realtime, "measured" if latency is None else latency)
         return _tell(Results.of(execute(request)), wanted)
+
+
+def _in_real_time(request: RunRequest, hz: float, latency: float | str) -> RunRequest:
+    """The run, of a policy for which the world does not wait."""
+    from mmact_eval.runs.request import Extension
+    from mmact_eval.transforms import Transform, transformed
+
+    asked = {"realtime": {"hz": hz, "latency": latency}}
+    try:
+        transform = Transform.model_validate(asked)
+    except ValueError:
+        raise UsageError(f"--realtime {hz:g} --latency {latency}: give a number of Hz, and one of seconds.") from None
+    wrap = functools.partial(transformed, transforms=(transform,), protocol=request.suite.protocol)
+    return replace(request, extension=Extension(wrap=wrap, asked=asked))
 
 
 def _tell(results: Results, formats: Sequence[str]) -> int:

@@ -36,6 +36,7 @@ class Extension:
         artifact: kind of artifact that each success must have. A success whose artifact is not there any more is run
             again, and the run stops when one cannot be made. "" says that there is nothing to be kept.
         settings: part of the run's fingerprint, by the command's name.
+        asked: what was asked of `wrap`, as it shows in the default folder's name; the fingerprint has it by the spec.
         enough: told each result as it is recorded; once it answers true, the run ends and what is left stays undone.
     """
 
@@ -44,6 +45,7 @@ class Extension:
     cameras: tuple[str, ...] = ()
     artifact: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
     enough: Callable[[EpisodeResult], bool] = lambda result: False
 
     def lacks_artifact(self, folder: Path, result: EpisodeResult) -> bool:
@@ -135,11 +137,13 @@ class RunOutcome:
 def default_folder(request: RunRequest) -> Path:
     """``runs/<suite>/<policy>-seed<seed>``: the same request finds the same folder again.
 
-    Arguments of the policy and changes of the suite (``--set``) add a short hash. A part of a run has a folder below.
+    Arguments of the policy, changes of the suite (``--set``) and what is put around the policy add a short hash. A part
+    of a run has a folder below.
     """
     name = host.without_passwords(request.policy).rsplit("/", 1)[-1].replace(".py:", "-").replace(":", "-")
-    if request.policy_args or request.overrides:
+    if request.policy_args or request.overrides or request.extension.asked:
         asked = {"args": plain_data(dict(request.policy_args)), "set": sorted(request.overrides)}
+        asked |= request.extension.asked
         name += f"-{provenance.digest(asked)[:6]}"
     return of_part(Path("runs") / request.suite.name / f"{name}-seed{request.seed}", request.shard)
 
