@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.machine.whole_file import to_disk
 from mmact_eval.runs.files import holder
+from mmact_eval.runs.files.lock import NAME as LOCK
 from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.types import Episode, EpisodeResult
 
@@ -38,6 +39,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
             yield half
             (half / holder.NAME).unlink(missing_ok=True)
             half.rename(out)
+            (out / LOCK).unlink(missing_ok=True)  # which makes a folder look like a run's
             with contextlib.suppress(OSError):  # not every file system can bring a folder to the disk
                 to_disk(out.parent)
         except BaseException:

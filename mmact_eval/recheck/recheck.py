@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from mmact_eval.runs.made_with import MadeWith
 from mmact_eval.runs.reading import Run, read_run
 from mmact_eval.runs.request import Extension, RunRequest
 from mmact_eval.runs.runner import execute
-from mmact_eval.suite import Suite
+from mmact_eval.suite import Protocol, Suite
 from mmact_eval.transforms import Transform, transformed
 from mmact_eval.types import Episode, EpisodeResult, derive_seed
 from mmact_eval.wording import counted
@@ -222,20 +223,27 @@ def _request(run: Run, episodes: list[Episode], elsewhere: Elsewhere) -> RunRequ
         # The manifest has the number of actions that came of it; the transform wants to set it itself.
         suite = suite.model_copy(update={"protocol": suite.protocol.model_copy(update={"replan": None})})
 
-    def wrap(model: Policy) -> Policy:
-        made = transformed(model, transforms, suite.protocol)
-        if elsewhere == Elsewhere():
-            _require_same(made_with, made)
-        return made
-
+    recorded = made_with if elsewhere == Elsewhere() else None
     return RunRequest(
         suite=suite,
         policy=elsewhere.policy or target,
         policy_args={**made_with.policy_args, **elsewhere.args},
         chosen=episodes,
         seed=made_with.seed or 0,
-        extension=Extension(wrap=wrap),
+        extension=Extension(wrap=partial(_as_then, transforms=transforms, protocol=suite.protocol, recorded=recorded)),
     )
+
+
+def _as_then(model: Policy, transforms: Sequence[Transform], protocol: Protocol, recorded: MadeWith | None) -> Policy:
+    """The policy as the run had it; replicas of it are made by this, too.
+
+    Raises:
+        UsageError: it is not `recorded`.
+    """
+    made = transformed(model, transforms, protocol)
+    if recorded is not None:
+        _require_same(recorded, made)
+    return made
 
 
 def _require(suite: Suite, episodes: Sequence[Episode]) -> None:

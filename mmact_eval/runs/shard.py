@@ -58,6 +58,11 @@ class Shard:
         return by_task(episodes)[first:last]
 
 
+def is_part(name: str) -> bool:
+    """Whether a folder is called as a part's is."""
+    return re.fullmatch(r"shard-\d+-of-\d+", name) is not None
+
+
 def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
     """``0/3``, or ``slurm`` for the place in the array that this process is a task of.
 
@@ -75,7 +80,8 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
         raise UsageError(f'{_OPTION} takes i/n, the parts numbered from 0, such as 0/3; or {SLURM}; not "{text}".')
     index, count = int(found[1]), int(found[2])
     if index >= count:
-        raise UsageError(f"{_OPTION} {text}: {count} parts are numbered 0 to {count - 1}.")
+        numbered = f"{count} parts are numbered 0 to {count - 1}" if count else "a run has one part at least, 0/1"
+        raise UsageError(f"{_OPTION} {text}: {numbered}.")
     return Shard(index, count)
 
 

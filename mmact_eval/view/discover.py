@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmact_eval.runs.shard import is_part
+
 _DEEPEST = 8
 _MOST_FOLDERS = 50_000
 _RUN_FILES = frozenset(("episodes.jsonl", "sessions.jsonl", "run.lock"))
@@ -32,7 +34,7 @@ class Found:
 def discover(roots: Sequence[Path]) -> Found:
     """Look for run folders and studies, without following links into other places.
 
-    A folder is a run's if it has what only a run writes; what lies in it is not looked at.
+    A folder is a run's if it has what only a run writes; of what lies in it only parts (``--shard``) are looked at.
 
     Args:
         roots: absolute folders; one that is a link is followed.
@@ -58,11 +60,11 @@ def discover(roots: Sequence[Path]) -> Found:
         except OSError as error:
             found.problems[folder] = error.strerror or str(error)
             continue
-        if _RUN_FILES & there.keys():
-            found.runs.append(folder)
-            continue
         if "study.json" in there:
             found.studies.append(folder)
+        elif _RUN_FILES & there.keys():
+            found.runs.append(folder)
+            there = {name: entry for name, entry in there.items() if is_part(name)}
         if depth < _DEEPEST:
             names = [name for name, entry in there.items() if not name.startswith(".") and _is_folder(entry)]
             todo += [(folder / name, depth + 1) for name in sorted(names, reverse=True)]

@@ -206,15 +206,9 @@ class RunWatch:
         return next((session.time for session in self._sessions if session.time), "")
 
     def _part(self) -> str:
-        """``1/3`` if the run is a part of one."""
-        told = [self._manifest.model_extra if self._manifest else None, *(s.model_extra for s in self._sessions[::-1])]
-        for extra in told:
-            found = (extra or {}).get("shard")
-            if isinstance(found, str):
-                return found[:40]
-            if isinstance(found, dict):
-                return "/".join(str(value)[:20] for value in list(found.values())[:2])
-        return ""
+        """``1 of 3`` if the run is a part of one, counted from 0."""
+        shard = self._manifest.shard if self._manifest is not None else None
+        return f"{shard.index} of {shard.count}" if shard is not None else ""
 
 
 def _figures(successes: int, completed: int) -> dict[str, Any]:

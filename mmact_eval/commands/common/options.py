@@ -286,6 +286,9 @@ def engine_options(given: Mapping[str, Any]) -> EngineOptions:
 
     if not math.isfinite(given["policy_timeout"]):
         raise UsageError("--policy-timeout must be a number of seconds.")
+    for name in ("worker_cpus", "policy_gpus"):
+        if not math.isfinite(given[name]):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number, not {given[name]}.")
     if given["engine"] == "local" and given["ray_address"]:
         raise UsageError("--ray-address is for --engine ray.")
     names = (

@@ -52,5 +52,9 @@ def number_or_auto(ctx: click.Context, parameter: click.Parameter, value: str) -
     """A whole number from 0 on, or ``auto``: what `EngineOptions.policy_replicas` takes."""
     if value == "auto":
         return value
-    found: int = click.IntRange(min=0)(value, parameter, ctx)
+    found: int = _Number(min=0)(value, parameter, ctx)
     return found
+
+
+class _Number(click.IntRange):
+    name = Workers.name

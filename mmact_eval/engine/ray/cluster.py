@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import ray
 from tqdm import tqdm
 
 from mmact_eval.engine.ray.address import LOCAL, chosen
+from mmact_eval.engine.ray.calls import signals_wait
 from mmact_eval.engine.ray.node.leftovers import own_folder
 from mmact_eval.errors import UsageError
 from mmact_eval.machine.capacity import usable_cores
@@ -97,7 +96,7 @@ def _while_connected(address: str, workers: int) -> Iterator[None]:
         say(f"Ray: {'a cluster of this machine alone, ' if folder else ''}{_described()}")
         yield
     finally:
-        with _handlers_kept():
+        with signals_wait():
             ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -120,14 +119,14 @@ def _connect(address: str, workers: int) -> Path | None:
     """Connect; the folder of a cluster that was started for it."""
     if address != LOCAL:
         try:
-            with _handlers_kept():
+            with signals_wait():
                 ray.init(address=address, **_QUIET)
             return None
         except (RuntimeError, ValueError, OSError) as error:  # other versions of Ray or Python, no token
             raise UsageError(f"the Ray cluster at {address} cannot be used: {_first_line(error)}") from error
     folder = own_folder(for_sockets=True)
     try:
-        with _handlers_kept():
+        with signals_wait():
             cpus = max(usable_cores(), workers)
             more = {"_temp_dir": str(folder), "_system_config": _SETTINGS_ALONE}
             ray.init(address=LOCAL, num_cpus=cpus, include_dashboard=False, **more, **_QUIET)
@@ -156,17 +155,3 @@ def _nothing_printed() -> Iterator[None]:
         yield
     finally:
         ray._private.worker.print_to_stdstream = before
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Ray puts its own handler in the place of the one that ends a run in words."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)

@@ -22,6 +22,7 @@ from mmact_eval.engine.dispatch import Dispatch
 from mmact_eval.engine.local.messages import Ask, Done, Failed, Ready
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.engine.ray import accidents, cluster
+from mmact_eval.engine.ray.calls import wait
 from mmact_eval.engine.ray.handle import RemoteWorker
 from mmact_eval.engine.ray.logs import Logs
 from mmact_eval.engine.ray.messages import Alive, Begin, Hello, Lost, PolicyReport, Report, Unfit
@@ -112,9 +113,9 @@ class RayEngine:
         if self._replicas is not None:
             calls |= self._replicas.calls()
         # With queries waiting, only pick up what is there already; else sleep until something happens.
-        answered, _ = ray.wait(list(calls), timeout=0 if self._dispatch.queries_wait else 0.5) if calls else ([], [])
+        answered = wait(list(calls), seconds=0.0 if self._dispatch.queries_wait else 0.5) if calls else []
         if answered:
-            answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            answered = wait(list(calls), len(calls))
         for call in answered:
             self._hear(calls[call])
         self._dispatch.answer()
@@ -266,7 +267,7 @@ class RayEngine:
         try:
             ending = [worker.stop() for worker in workers if worker.hello is not None]
             if ending:
-                ray.wait(ending, num_returns=len(ending), timeout=_STOP)
+                wait(ending, len(ending), _STOP)
         finally:
             for worker in workers:
                 worker.kill()

@@ -10,6 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from mmact_eval.engine.jobs import Assignment, Place
+from mmact_eval.engine.ray.calls import get
 from mmact_eval.engine.ray.messages import Begin, Hello, PolicyReport, Report, Told
 from mmact_eval.engine.ray.node import worker as on_node
 from mmact_eval.engine.ray.node.shell import actor_class
@@ -46,7 +47,7 @@ class RemoteActor:
             ray.exceptions.RayError: it is gone.
         """
         call, self.call = self.call, None
-        answer = ray.get(call)
+        answer = get(call)
         if isinstance(answer, dict):
             self.hello = Hello(**answer)
             return self.hello

@@ -10,6 +10,7 @@ import ray
 
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.engine.ray import accidents, cluster
+from mmact_eval.engine.ray.calls import wait
 from mmact_eval.engine.ray.handle import RemoteActor
 from mmact_eval.engine.ray.logs import Logs
 from mmact_eval.engine.ray.messages import Hello, PolicyReport
@@ -161,7 +162,7 @@ class RayReplica:
     def join(self, seconds: float) -> None:
         """See `ReplicaLink`."""
         if self._stopped is not None and not self.over:
-            ray.wait([self._stopped], timeout=max(0.0, seconds))
+            wait([self._stopped], seconds=seconds)
         self.kill()
 
     def _pass_on(self) -> None:

@@ -10,6 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mmact_eval.engine.ray import cluster
+from mmact_eval.engine.ray.calls import get, wait
 from mmact_eval.engine.ray.node.shell import actor_class
 from mmact_eval.errors import UsageError
 
@@ -26,13 +27,13 @@ def survey() -> list[dict[str, Any]]:
         nodes = cluster.nodes()
         actors = [_on(node.identity) for node in nodes]
         calls = [actor.hello.remote([]) for actor in actors]
-        answered, _ = ray.wait(calls, num_returns=len(calls), timeout=_SECONDS)
+        answered = wait(calls, len(calls), _SECONDS)
         found = []
         for node, call in zip(nodes, calls, strict=True):
             hello = {"version": "", "problem": "does not answer"}
             if call in answered:
                 try:
-                    hello = ray.get(call)
+                    hello = get(call)
                 except ray.exceptions.RayError as error:
                     hello["problem"] = str(error).splitlines()[0]
             has = {"host": node.host, "address": node.address, "cpus": node.cpus, "gpus": node.gpus}

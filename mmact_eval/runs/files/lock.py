@@ -17,7 +17,7 @@ from mmact_eval.machine.file_systems import may_be_shared
 from mmact_eval.runs.files import holder
 from mmact_eval.runs.files.holder import Holder, HolderFile, InUse
 
-_NAME = "run.lock"
+NAME = "run.lock"
 
 _IN_USE = (errno.EWOULDBLOCK, errno.EAGAIN)
 
@@ -43,8 +43,8 @@ class RunLock:
         self._folder = folder
         self._holder: HolderFile | None = None
         self.warning = ""
-        self._is_new = not (folder / _NAME).exists()
-        self._file = open(folder / _NAME, "a+", encoding="utf-8")  # noqa: SIM115 (held open: it is the lock)
+        self._is_new = not (folder / NAME).exists()
+        self._file = open(folder / NAME, "a+", encoding="utf-8")  # noqa: SIM115 (held open: it is the lock)
         try:
             self._lock()
         except BaseException:
@@ -61,7 +61,7 @@ class RunLock:
             self._holder.release()
         if without_trace and self._is_new:
             with contextlib.suppress(OSError):
-                (self._folder / _NAME).unlink(missing_ok=True)
+                (self._folder / NAME).unlink(missing_ok=True)
         self._file.close()
 
     def require(self) -> None:
@@ -118,7 +118,7 @@ class RunLock:
 
     def _is_in_place(self) -> bool:
         try:
-            there, ours = os.stat(self._folder / _NAME), os.fstat(self._file.fileno())
+            there, ours = os.stat(self._folder / NAME), os.fstat(self._file.fileno())
         except FileNotFoundError:
             return False
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
@@ -134,7 +134,7 @@ def not_written(folder: Path) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            file = held.enter_context(open(folder / _NAME, encoding="utf-8", errors="replace"))
+            file = held.enter_context(open(folder / NAME, encoding="utf-8", errors="replace"))
         except FileNotFoundError:
             pass  # nobody has ever written it, or it is a copy
         else:

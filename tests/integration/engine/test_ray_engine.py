@@ -20,6 +20,7 @@ from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
 from mmact_eval.errors import UsageError
 from mmact_eval.evaluation import evaluate
+from mmact_eval.runs.files.live import read_live
 from mmact_eval.runs.reading import read_episodes
 from mmact_eval.runs.request import Extension
 from mmact_eval.runs.runner import RunOutcome, RunRequest, execute, execute_together
@@ -174,6 +175,28 @@ def test_a_driver_that_is_killed_leaves_no_worker_and_is_resumed(
     assert len(lines.read_text().splitlines()) == 8
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGUSR1, 75), (signal.SIGTERM, 1)])
+def test_a_signal_ends_a_run_in_words_while_ray_waits(
+    cluster: Any, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    import ray
+
+    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", "toy", "--policy", "random", "--episodes", "4"]
+    command += ["--out", "run", "--engine", "ray", "--set", "env_args.step_seconds=0.1", "--format", "none"]
+    command += ["--ray-address", cluster.address]
+    driver = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    until(lambda: (tmp_path / "run" / "logs" / "worker-0.log").exists(), "no worker has begun")
+    driver.send_signal(sent)
+    told = driver.communicate()[1]
+    assert driver.returncode == code, told
+    assert "Traceback" not in told
+    assert told.splitlines()[-1].startswith(f"Error: stopped by {sent.name}. Finished episodes are safe")
+    live = read_live(tmp_path / "run")
+    assert live is not None
+    assert live.state == "stopped"
+    until(lambda: ray.available_resources().get("CPU") == 2, "a worker outlives its driver")
+
+
 def test_nodes_that_are_made_of_something_else_are_left_out(
     cluster: Any, tmp_path: Path, expected: Records, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,7 +253,7 @@ def test_a_cluster_of_its_own_goes_with_the_run(tmp_path: Path) -> None:
     run.send_signal(signal.SIGTERM)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 1
-    assert "stopped. Finished episodes are safe" in errors
+    assert "stopped by SIGTERM. Finished episodes are safe" in errors
     assert "Ray: a cluster of this machine alone, 1 node" in errors
     assert len(errors.splitlines()) < 5
     assert not [*(tmp_path / "tmp").iterdir(), *Path("/tmp").glob(f"mmact-ray-*-{run.pid}-*")]

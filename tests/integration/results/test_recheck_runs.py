@@ -52,6 +52,20 @@ def random_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("runs") / "random", "--policy", "random", "--episodes", "6")
 
 
+def test_replicas_of_its_policy_run_it_again(tmp_path: Path, random_run: Path) -> None:
+    done = mmact_eval("recheck", random_run, "--sample", "3", "--policy-replicas", "2")
+    assert done.returncode == 0, done.stderr
+    assert "Of 3 episodes 3 are equal to the bit" in done.stdout
+    (tmp_path / "mine.py").write_text(POLICY)
+    mine = run(
+        tmp_path / "run", "--policy", "mine.py:Mine", "--policy-args", "speed=0.5", "--episodes", "1", cwd=tmp_path
+    )
+    (tmp_path / "mine.py").write_text(POLICY.replace('"mine"', '"yours"'))
+    done = mmact_eval("recheck", mine, "--policy-replicas", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "its policy had the name mine, and what --policy mine.py:Mine makes here has yours" in done.stderr
+
+
 def test_a_run_comes_out_again_to_the_bit_and_is_left_alone(random_run: Path) -> None:
     before = contents(random_run)
     done = mmact_eval("recheck", random_run, "--sample", "7", "--workers", "2")

@@ -62,6 +62,7 @@ def test_a_study_in_parts_is_the_study(tmp_path: Path) -> None:
         mmact(tmp_path, *study, "--out", "parts", "--shard", f"{index}/2")
     told = mmact(tmp_path, "merge", "parts", "--out", "merged")
     assert "plain: 6 episodes of 2 runs" in told
+    assert sorted(path.name for path in (tmp_path / "merged").iterdir()) == ["late", "plain", "study.json"]
     mmact(tmp_path, *study, "--out", "whole")
     mmact(tmp_path, *study, "--out", "merged")
     for name in ("report.csv", "pairs.csv"):

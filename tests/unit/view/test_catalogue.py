@@ -25,14 +25,16 @@ def test_runs_and_studies_are_found_and_links_are_not_followed(tmp_path: Path) -
     root = tmp_path / "runs"
     run = run_folder(root / "suite" / "a")
     run_folder(run / "inside")
+    part = run_folder(run / "shard-0-of-2")
     run_folder(root / ".hidden")
     outside = run_folder(tmp_path / "outside")
     (root / "link").symlink_to(outside)
     (root / "round").symlink_to(root)
     arm = run_folder(root / "studies" / "s" / "plain")
     (arm.parent / "study.json").write_text("{}")
+    (arm.parent / "run.lock").write_text("process 1 on a since 2026-11-30T09:00:00+00:00")  # of what put it together
     found = discover([root, root / "suite"])
-    assert sorted(found.runs) == sorted([arm, run])
+    assert sorted(found.runs) == sorted([arm, run, part])
     assert found.studies == [arm.parent]
     assert discover([root / "link"]).runs == [root / "link"], "one that is named is followed"
     assert list(discover([tmp_path / "nowhere"]).problems) == [tmp_path / "nowhere"]

@@ -18,6 +18,7 @@ from mmact_eval.results.reporting import summarize_folder
 from mmact_eval.runs.files.live import Live, LiveProcess, Worked, write_live
 from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.runner import RunRequest, execute
+from mmact_eval.runs.shard import Shard
 from mmact_eval.view.holder import holder
 from mmact_eval.view.run_watch import RunWatch
 from mmact_eval.view.state import Signs, judge
@@ -43,6 +44,14 @@ def test_a_finished_run_is_told_as_its_report_tells_it(tmp_path: Path) -> None:
     assert (record["suite"], record["policy"], record["engine"], record["workers"]) == ("toy", "toy", "local", 1)
     assert any("ground truth" in text for text in record["not_real"])  # type: ignore[attr-defined]
     assert json.loads(json.dumps(record)) == record
+
+
+def test_a_part_of_a_run_says_which(tmp_path: Path) -> None:
+    part = RunRequest(load_suite("toy"), "toy", episodes=3, out=tmp_path / "run", progress=False, shard=Shard(2, 3))
+    execute(part)
+    record = told(RunWatch(tmp_path / "run"))
+    assert (record["part"], record["done"], record["planned"]) == ("2 of 3", 2, 2)
+    assert told(RunWatch(toy_run(tmp_path / "whole")))["part"] == ""
 
 
 def test_a_damaged_folder_says_why_in_a_line_and_recovers(tmp_path: Path) -> None:
