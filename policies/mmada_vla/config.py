@@ -40,8 +40,8 @@ ATTENTIONS: tuple[Attention, ...] = ("full", "hybrid")
 
 State = Literal["text", "none", "bins"]
 STATES: tuple[State, ...] = ("text", "none", "bins")
-"""``text``: the state is written behind the instruction. ``none``: it is not told. ``bins``: it is written there as whole
-numbers, each scaled to 0 … 255, as pi0.5 reads states."""
+"""``text``: the state is written behind the instruction. ``none``: it is not told. ``bins``: it is written there, its
+numbers scaled to whole ones from 0 to 255, as pi0.5 reads states."""
 
 TEXT_SIZE = "text_vocab_size"
 """Our key for the length of the tokenizer, in the files of models with another one than the published. Only such models

@@ -61,7 +61,7 @@ class SharedRows(nn.Module):
         return torch.cat(rows)
 
     def right_inverse(self, table: Tensor) -> tuple[Tensor, ...]:
-        """Parameters to begin with: what is shared gets the table's scale, the free parts of codes and numbers are 0."""
+        """Parameters to begin with: what is shared gets the table's scale, what is free of codes and numbers is 0."""
         words = self._vocabulary
         free = table.clone()
         free[words.image_offset : words.image_offset + words.codebook] = 0.0
