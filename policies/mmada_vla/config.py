@@ -21,6 +21,7 @@ from mmact_eval.policies.llada.config import (
     special_ids,
 )
 from mmact_eval.policies.llada.vocabulary import Vocabulary
+from mmact_eval.policies.mmada_vla.states import Ranges, read_ranges
 from mmact_eval.policies.mmada_vla.vocabulary import ACTION_BINS, PUBLISHED, vocabulary
 
 ARGS_FILE = "args.json"
@@ -37,9 +38,10 @@ ATTENTIONS: tuple[Attention, ...] = ("full", "hybrid")
 """``full``: everything to everything, pads included: the released code makes the paper's mask and never applies it.
 ``hybrid``: the paper's mask."""
 
-State = Literal["text", "none"]
-STATES: tuple[State, ...] = ("text", "none")
-"""``text``: the state is written behind the instruction. ``none``: it is not told."""
+State = Literal["text", "none", "bins"]
+STATES: tuple[State, ...] = ("text", "none", "bins")
+"""``text``: the state is written behind the instruction. ``none``: it is not told. ``bins``: it is written there, its
+numbers scaled to whole ones from 0 to 255, as pi0.5 reads states."""
 
 TEXT_SIZE = "text_vocab_size"
 """Our key for the length of the tokenizer, in the files of models with another one than the published. Only such models
@@ -60,7 +62,8 @@ class ModelConfig(TransformerConfig):
         goal: whether the sequence has a goal picture.
         attention: what attends to what, as it was trained.
         state: how the state is told.
-        state_decimals: to which its numbers are rounded; None for none: as Python writes them.
+        state_decimals: to which its numbers are rounded if it is written as text; None for none: as Python writes them.
+        state_ranges: by which its numbers are scaled if it is written in bins, else None.
     """
 
     vocabulary: Vocabulary = PUBLISHED
@@ -70,6 +73,7 @@ class ModelConfig(TransformerConfig):
     attention: Attention = "full"
     state: State = "text"
     state_decimals: int | None = None
+    state_ranges: Ranges | None = None
 
     @property
     def action_tokens(self) -> int:
@@ -139,6 +143,9 @@ def parse_config(data: Mapping[str, Any], args: Mapping[str, Any]) -> ModelConfi
     decimals = None if data.get("state_decimals") is None else _whole(data, "state_decimals", None)
     if decimals is not None and not 0 <= decimals <= 17:
         raise UsageError(f"state_decimals must be 0 to 17, got {decimals}")
+    state, ranges = _one_of(data, "state", STATES), data.get("state_ranges")
+    if (state == "bins") != (ranges is not None):
+        raise UsageError('state_ranges and "state": "bins" need each other')
     return ModelConfig(
         **read_sizes(data),
         vocabulary=words,
@@ -146,8 +153,9 @@ def parse_config(data: Mapping[str, Any], args: Mapping[str, Any]) -> ModelConfi
         text_slot=slot,
         goal=_one_of(data, "goal", (True, False)),
         attention=_one_of(data, "attention", ATTENTIONS),
-        state=_one_of(data, "state", STATES),
+        state=state,
         state_decimals=decimals,
+        state_ranges=None if ranges is None else read_ranges(ranges),
     )
 
 
@@ -182,7 +190,7 @@ def config_json(config: ModelConfig, dtype: str) -> dict[str, Any]:
 
 def _departures(config: ModelConfig) -> dict[str, Any]:
     """What only our files say: where a model is not like the published ones."""
-    own = {name: getattr(config, name) for name in ("goal", "attention", "state", "state_decimals")}
+    own = {name: getattr(config, name) for name in ("goal", "attention", "state", "state_decimals", "state_ranges")}
     found = {name: value for name, value in own.items() if value != getattr(ModelConfig, name)}
     if config.vocabulary.text != shared.TEXT_SIZE:
         found[TEXT_SIZE] = config.vocabulary.text

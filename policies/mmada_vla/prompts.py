@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.vocabulary import BOS, EOS, IMAGE_END, IMAGE_START, MASK, PAD, Vocabulary
 from mmact_eval.policies.mmada_vla.config import ModelConfig, State
+from mmact_eval.policies.mmada_vla.states import WIDTHS, Ranges, levels
 from mmact_eval.policies.mmada_vla.vocabulary import ACTION_END, ACTION_START, PUBLISHED, TASK
 
 PAD_BLOCK, TASK_BLOCK, SEEN_BLOCK, TEXT_BLOCK, GOAL_BLOCK, ACTION_BLOCK = range(6)
 """Which part of the sequence a token belongs to."""
-
-STATES = (8, 15)
-"""Numbers in a state: LIBERO's position, axis-angle and fingers; CALVIN's robot_obs."""
 
 FRAME = 2
 """Tokens around a text: its begin and its end."""
@@ -44,9 +43,15 @@ class Prompt:
     action: NDArray[np.int64]
 
 
-def said(instruction: str, state: ArrayLike, told: State, decimals: int | None) -> str:
-    """The text of a prompt, with the state or without; see `ModelConfig`."""
-    return instruction if told == "none" else spoken(instruction, state, decimals)
+def said(instruction: str, state: ArrayLike, told: State, decimals: int | None, ranges: Ranges | None = None) -> str:
+    """The text of a prompt, with the state or without; see `ModelConfig`.
+
+    Raises:
+        UsageError: the state is not 8 or 15 finite numbers, or there are ranges for another count of them.
+    """
+    if told == "none":
+        return instruction
+    return spoken(instruction, state, decimals) if ranges is None else counted(instruction, state, ranges)
 
 
 def spoken(instruction: str, state: ArrayLike, decimals: int | None = None) -> str:
@@ -62,16 +67,30 @@ def spoken(instruction: str, state: ArrayLike, decimals: int | None = None) -> s
     Raises:
         UsageError: the state is not 8 or 15 finite numbers.
     """
+    numbers = _checked(state)
+    written = [str(number) if decimals is None else _rounded(number, decimals) for number in numbers]
+    return f"{instruction}\n{' '.join(written)}"
+
+
+def counted(instruction: str, state: ArrayLike, ranges: Ranges) -> str:
+    """The instruction, a new line and the state as whole numbers, separated by spaces; see `levels`.
+
+    Raises:
+        UsageError: the state is not as many finite numbers as there are ranges.
+    """
+    return f"{instruction}\n{' '.join(map(str, levels(_checked(state), ranges)))}"
+
+
+def _checked(state: ArrayLike) -> NDArray[np.floating[Any]]:
     numbers = np.asarray(state)
-    if numbers.shape not in [(width,) for width in STATES] or numbers.dtype.kind != "f":
+    if numbers.shape not in [(width,) for width in WIDTHS] or numbers.dtype.kind != "f":
         raise UsageError(
-            f"MMaDA-VLA takes a state of {STATES[0]} (LIBERO) or {STATES[1]} (CALVIN) floating-point numbers, got "
+            f"MMaDA-VLA takes a state of {WIDTHS[0]} (LIBERO) or {WIDTHS[1]} (CALVIN) floating-point numbers, got "
             f"shape {numbers.shape}, {numbers.dtype}"
         )
     if not np.isfinite(numbers).all():
         raise UsageError("a state holds NaN or infinity, which MMaDA-VLA would read as words")
-    written = [str(number) if decimals is None else _rounded(number, decimals) for number in numbers]
-    return f"{instruction}\n{' '.join(written)}"
+    return numbers
 
 
 def _rounded(number: float, decimals: int) -> str:
@@ -118,7 +137,7 @@ class PromptBuilder:
         if seen.shape != (words.image_tokens,) or seen.min() < 0 or seen.max() >= words.codebook:
             raise UsageError(f"a picture is {words.image_tokens} image codes in [0, {words.codebook})")
         picture = (seen.astype(np.int64) + words.image_offset).tolist()
-        spoken_text = said(instruction, state, config.state, config.state_decimals)
+        spoken_text = said(instruction, state, config.state, config.state_decimals, config.state_ranges)
         text = text_ids(self._encode(spoken_text), config.text_slot, words)
         pad, mask, image_start, image_end = (words.special(token) for token in (PAD, MASK, IMAGE_START, IMAGE_END))
         pads = next(place for place, token in enumerate(text) if token != pad)

@@ -33,6 +33,10 @@ class Task(Protocol):
     def remarks(self) -> Sequence[str]:
         """What somebody should know before hours are spent on it, a sentence each without its stop."""
 
+    @property
+    def numbers(self) -> Mapping[int, float]:
+        """Text tokens that stand for numbers: id → the number in [-1, 1]; see `tables`."""
+
     def files(self, trained_on: Mapping[str, str]) -> Mapping[str, Mapping[str, Any]]:
         """Name → contents of the JSON files beside the weights.
 

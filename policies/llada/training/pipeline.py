@@ -117,7 +117,7 @@ def train(
     say(f"image codes in use, in effect: {tokens.usage(image_codes):.0f} of {2**quantizer.config.bits}")
 
     task = family.task(settings, moments, image_codes, quantizer.config, out / "tokenizer", device)
-    predictor = loop.new_predictor(task.config, settings.seed)
+    predictor = loop.new_predictor(task.config, settings.seed, task.numbers)
     first = f" {_begin_with(expanded(settings.first_weights), predictor)}" if settings.first_weights else ""
     numbers = sum(parameter.numel() for parameter in predictor.parameters())
     say(f"a transformer of {numbers / 1e6:.2f} million parameters; {words.tokenizer_length(out / 'tokenizer')} "

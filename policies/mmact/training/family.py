@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class MMACTTask:
     config: ModelConfig
     examples: Examples
     remarks: Sequence[str] = ()
+    numbers: Mapping[int, float] = field(default_factory=dict)
 
     def files(self, trained_on: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """config.json, which says how the model wants to be asked."""

@@ -24,6 +24,7 @@ from mmact_eval.policies.llada.policy.robots import (
     views,
 )
 from mmact_eval.policies.mmada_vla.policy.options import CHECKS
+from mmact_eval.policies.mmada_vla.states import Ranges
 from mmact_eval.specs import ActionSpec, EnvSpec
 from mmact_eval.types import Observation
 
@@ -39,7 +40,8 @@ class Adapter:
         action: the convention of the model's actions.
         cameras: third-person view and wrist view.
         image_convention: orientation that the model was trained on, in the environment's words.
-        state: keys whose vectors, one after the other, make the state. Nothing is scaled: it is written out.
+        state: keys whose vectors, one after the other, make the state. Nothing is scaled here: how it is told is the
+            checkpoint's.
         take: how many numbers of each.
         chunk: actions in an answer of the published checkpoints.
     """
@@ -63,6 +65,20 @@ class Adapter:
             UsageError: the environment's vectors are shorter than that.
         """
         return joined("MMaDA-VLA", state, self.state, self.take, sum(self.take))
+
+    def require_ranges(self, ranges: Ranges | None) -> None:
+        """
+        Args:
+            ranges: by which a checkpoint scales states, if it does.
+
+        Raises:
+            UsageError: they are of another robot's.
+        """
+        if ranges is not None and len(ranges) != sum(self.take):
+            raise UsageError(
+                f"the checkpoint reads states of {len(ranges)} numbers (state_ranges), and {self.robot}'s have "
+                f"{sum(self.take)}"
+            )
 
 
 LIBERO = Adapter(

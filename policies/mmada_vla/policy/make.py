@@ -93,6 +93,7 @@ def make_policy(
         raise UsageError(f"policy mmada-vla: there is no variant {variant} in {weights}, which is {made}")
     options.require_chunk(config.chunk)
     adapter = adapter_for(env_spec, options.instruction)
+    adapter.require_ranges(config.state_ranges)
     model = load(
         folder, found.quantizer.path, found.tokenizer.path.parent, statistics or None, adapter.robot, device, dtype,
         options.attention,

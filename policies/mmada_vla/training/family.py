@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,16 @@ from mmact_eval.policies.mmada_vla.bins import statistics_file
 from mmact_eval.policies.mmada_vla.config import ARGS_FILE, ModelConfig, args_json, config_json, variant_name
 from mmact_eval.policies.mmada_vla.policy.own_defaults import OwnDefaults
 from mmact_eval.policies.mmada_vla.prompts import FRAME, said
+from mmact_eval.policies.mmada_vla.states import LEVELS, Ranges, ranges_of
 from mmact_eval.policies.mmada_vla.training.settings import Training
 from mmact_eval.policies.mmada_vla.training.source import robot_of, source
 from mmact_eval.policies.mmada_vla.training.statistics import as_learned, statistics_json, statistics_of
 from mmact_eval.policies.mmada_vla.training.targets import Examples
 from mmact_eval.policies.mmada_vla.vocabulary import vocabulary
 
-_DIGITS = r"\d(?=\d*(\s|$))"
-"""The last digits of a number, one by one: what is before the point may become a token."""
+_ALONE = {"text": r"\d(?=\d*(\s|$))", "bins": r"\d+", "none": ""}
+"""What is joined with nothing beside it, for each way to tell the state. As text, the last digits of a number, one by
+one: what is before the point may become a token. In bins, each number."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class MMaDATask:
 
     Attributes:
         statistics: contents of the file of action statistics.
+        numbers: the tokens of a state in bins.
     """
 
     settings: Training
@@ -48,6 +51,7 @@ class MMaDATask:
     examples: Examples
     statistics: Mapping[str, Any]
     remarks: Sequence[str] = ()
+    numbers: Mapping[int, float] = field(default_factory=dict)
 
     def files(self, trained_on: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """config.json, args.json and the statistics of actions."""
@@ -86,8 +90,9 @@ class MMaDAFamily:
         return settings.model_dump_json(exclude={*NOT_TRAINED, "decoding"})
 
     def train_tokenizer(self, settings: Training, moments: Moments, folder: Path) -> None:
-        alone = _DIGITS if settings.state == "text" else ""
-        train_tokenizer(sorted(set(_texts(settings, moments))), settings.text_tokens, folder, alone=alone)
+        phrases = list(map(str, range(LEVELS))) if settings.state == "bins" else []
+        texts = sorted(set(_texts(settings, moments)))
+        train_tokenizer(texts, settings.text_tokens, folder, phrases, _ALONE[settings.state])
 
     def task(
         self,
@@ -108,7 +113,7 @@ class MMaDAFamily:
             d_model=model.d_model, n_layers=model.n_layers, n_heads=model.n_heads, n_kv_heads=model.n_heads,
             mlp_hidden_size=model.mlp_hidden_size, rope_theta=model.rope_theta, vocabulary=words, chunk=settings.chunk,
             text_slot=slot, goal=settings.goal, attention=settings.attention, state=settings.state,
-            state_decimals=settings.state_decimals,
+            state_decimals=settings.state_decimals, state_ranges=_ranges(settings, moments),
         )  # fmt: skip
         _require_instructions([len(encode(str(words))) + FRAME for words in moments.instructions], slot)
         robot = robot_of([expanded(folder) for folder in settings.data])
@@ -117,7 +122,8 @@ class MMaDAFamily:
         if not len(whole):
             raise UsageError(f"no demonstration has a whole chunk of {settings.chunk} actions")
         examples = Examples(moments, codes, actions, statistics_of(whole), encode, config, settings, device)
-        return MMaDATask(settings, config, examples, statistics_json(whole, robot), _cut(lengths, slot))
+        numbers = _numbers(encode) if settings.state == "bins" else {}
+        return MMaDATask(settings, config, examples, statistics_json(whole, robot), _cut(lengths, slot), numbers)
 
 
 FAMILY = MMaDAFamily()
@@ -130,11 +136,32 @@ def variant_of(settings: Training) -> str:
 
 def _texts(settings: Training, moments: Moments) -> list[str]:
     """What a prompt says at each moment."""
-    instructions = moments.instructions[moments.instruction]
+    instructions, ranges = moments.instructions[moments.instruction], _ranges(settings, moments)
     return [
-        said(str(words), state.astype(np.float64), settings.state, settings.state_decimals)
+        said(str(words), state.astype(np.float64), settings.state, settings.state_decimals, ranges)
         for words, state in zip(instructions, moments.states, strict=True)
     ]
+
+
+def _ranges(settings: Training, moments: Moments) -> Ranges | None:
+    """By which states are scaled, if they are."""
+    return ranges_of(moments.states) if settings.state == "bins" else None
+
+
+def _numbers(encode: Callable[[str], list[int]]) -> dict[int, float]:
+    """As `Task.numbers` has it.
+
+    Raises:
+        UsageError: the tokenizer has no token for one of them.
+    """
+    tokens = [encode(str(level)) for level in range(LEVELS)]
+    if max(map(len, tokens)) > 1:
+        raise UsageError(
+            f"state: bins needs a token for each number from 0 to {LEVELS - 1}, and the text tokenizer lacks "
+            f"{sum(len(token) > 1 for token in tokens)} of them: give more text_tokens, or take a tokenizer that was "
+            "trained for it"
+        )
+    return {token: 2.0 * level / (LEVELS - 1) - 1.0 for level, (token,) in enumerate(tokens)}
 
 
 def _require_instructions(lengths: Sequence[int], slot: int) -> None:

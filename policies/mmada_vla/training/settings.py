@@ -67,8 +67,11 @@ class Training(TrainingSettings):
         goal: whether there is a goal picture; without, the sequence ends in text and actions.
         attention: ``full``: everything to everything, as released; ``hybrid``: the goal does not see the actions, as in
             the paper.
-        state: ``text``: behind the instruction, as published; ``none``: not told.
-        state_decimals: to which the state's numbers are rounded; null for none: as Python writes them.
+        state: ``text``: behind the instruction, as published; ``none``: not told; ``bins``: behind the instruction, its
+            numbers scaled from the 1 % and 99 % quantiles of the demonstrations to whole ones from 0 to 255, a token
+            each.
+        state_decimals: to which the numbers of a state written as text are rounded; null for none: as Python writes
+            them.
         max_text_len: tokens for instruction and state; what is longer loses its end. null for as many as the longest
             of the demonstrations needs, and an eighth more.
         whole_chunks: leave out moments near the end of a demonstration, which have no whole chunk or no goal; else what

@@ -23,10 +23,12 @@ pytestmark = [
 ]
 
 
-def run(out: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    out: Path, cache: Path, *arguments: str, checkpoint: str | Path = "mmada-vla-tiny-random"
+) -> subprocess.CompletedProcess[str]:
     """Episodes of two queries, with few steps of decoding."""
     command = [sys.executable, "-m", "mmact_eval", "run", "--suite", "libero-long", "--policy", "mmada-vla"]
-    command += ["--set", "protocol.max_steps=10", "--policy-args", "checkpoint=mmada-vla-tiny-random"]
+    command += ["--set", "protocol.max_steps=10", "--policy-args", f"checkpoint={checkpoint}"]
     command += ["--policy-args", "steps=2", *arguments, "--out", str(out)]
     environment = {**os.environ, "MMACT_EVAL_CACHE": str(cache)}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -53,6 +55,23 @@ def test_it_runs_and_its_goals_are_kept_shown_and_scored(tmp_path: Path, cache: 
         assert iio.imread(tmp_path / entry["image"]).shape == (256, 256, 3)
         assert iio.imread(tmp_path / entry["reached"]).shape == (256, 256, 3)
         assert 0 < entry["psnr"] < 40
+
+
+def test_a_state_in_bins_is_read_where_the_checkpoint_has_its_ranges(tmp_path: Path, cache: Path) -> None:
+    from mmact_eval.policies.mmada_vla.new_checkpoint import write_checkpoint
+
+    write_checkpoint(tmp_path / "tiny", "tiny")
+    file = tmp_path / "tiny" / "model" / "config.json"
+    written = json.loads(file.read_text())
+    courses = {}
+    for name, told in {"text": {}, "bins": {"state": "bins", "state_ranges": [[-1.0, 1.0]] * 8}}.items():
+        file.write_text(json.dumps(written | told))
+        out = tmp_path / name
+        done = run(out, cache, "--limit", "1", "--policy-args", "goal=0", checkpoint=tmp_path / "tiny")
+        assert done.returncode == 0, done.stderr
+        (courses[name],) = read_episodes(out)[0].values()
+        assert courses[name].outcome == "failure"
+    assert courses["text"].final_hash != courses["bins"].final_hash
 
 
 @pytest.mark.slow

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -58,11 +59,18 @@ class Data:
     digest: str
 
 
-def new_predictor(config: TransformerConfig, seed: int) -> MaskedTokenPredictor:
+def new_predictor(
+    config: TransformerConfig, seed: int, numbers: Mapping[int, float] = MappingProxyType({})
+) -> MaskedTokenPredictor:
     """A transformer with first weights.
 
     A layer keeps the scale of what it gets (in a narrow model that takes larger weights than the usual 0.02: attention
     would begin even and learn late where to look), and adds the less to the stream the more layers there are.
+
+    Args:
+        config: of the transformer.
+        seed: of the weights.
+        numbers: text tokens that stand for numbers, as `Task` has them.
     """
     torch.manual_seed(seed)
     predictor = MaskedTokenPredictor(config)
@@ -76,7 +84,7 @@ def new_predictor(config: TransformerConfig, seed: int) -> MaskedTokenPredictor:
                 layer.weight.div_((2 * config.n_layers) ** 0.5)
         nn.init.normal_(parts["wte"].weight, std=0.5)
         nn.init.normal_(parts["ff_out"].weight, std=0.02)
-    share(predictor)
+    share(predictor, numbers)
     return predictor
 
 

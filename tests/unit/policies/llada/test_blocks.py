@@ -110,6 +110,34 @@ def test_bins_may_lie_anywhere_behind_the_image_codes() -> None:
             Vocabulary(500, 16, 8, 400, 4, first_bin=wrong)
 
 
+def test_tokens_that_stand_for_numbers_begin_alike_if_the_numbers_do() -> None:
+    torch.manual_seed(0)
+    table = torch.randn(500, 64)
+    ids = torch.randperm(400)[:256].tolist()  # a tokenizer's order is not the numbers'
+    rows = SharedRows(WORDS, {token: level / 127.5 - 1.0 for level, token in enumerate(ids)})
+    made = rows(*rows.right_inverse(table))
+    near, far = (torch.cosine_similarity(made[ids[100]], made[ids[other]], 0) for other in (101, 200))
+    assert near > 0.9
+    assert far < 0.6
+    others = [token for token in range(400) if token not in ids]
+    assert torch.equal(made[others], table[others])
+    assert made.std() == pytest.approx(float(table.std()), rel=0.5)
+
+
+def test_without_such_tokens_a_table_is_what_it_was_to_the_bit() -> None:
+    table = torch.randn(500, 6)
+    free = table.clone()
+    free[400:424] = 0.0
+    torch.manual_seed(0)
+    expected = free, torch.randn(4, 6) * table.std(), torch.randn(6, 6) * table.std(), torch.rand(1)
+    for rows in (SharedRows(WORDS), SharedRows(WORDS, {})):
+        torch.manual_seed(0)
+        begun = *rows.right_inverse(table), torch.rand(1)  # and nothing more was drawn
+        assert all(map(torch.equal, begun, expected))
+        assert torch.equal(rows(*begun[:3])[:400], table[:400])
+    assert not rows.state_dict()
+
+
 def test_rows_behind_the_bins_are_free() -> None:
     torch.manual_seed(0)
     table = torch.randn(500, 6)

@@ -18,7 +18,8 @@ from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmada_vla.policy.adapters import CALVIN, LIBERO, Adapter, adapter_for, as_trained
 from mmact_eval.policies.mmada_vla.policy.options import read_options
 from mmact_eval.policies.mmada_vla.policy.own_defaults import OwnDefaults
-from mmact_eval.policies.mmada_vla.prompts import STATES, spoken
+from mmact_eval.policies.mmada_vla.prompts import spoken
+from mmact_eval.policies.mmada_vla.states import WIDTHS
 from mmact_eval.specs import ActionSpec, EnvSpec, PolicySpec
 from mmact_eval.types import Observation
 
@@ -35,7 +36,7 @@ def test_each_robot_fits_its_environment(env: EnvSpec, adapter: Adapter) -> None
         image_convention=adapter.image_convention,
     )  # fmt: skip
     assert mismatches(env, spec) == []
-    assert sum(adapter.take) in STATES
+    assert sum(adapter.take) in WIDTHS
 
 
 def test_images_that_are_not_turned_are_refused() -> None:

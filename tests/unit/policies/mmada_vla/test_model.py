@@ -154,8 +154,11 @@ def test_senseless_options_are_refused(model: MMaDAVLA, codes: Codes, options: d
 def test_a_config_is_read_as_it_is_written() -> None:
     small = vocabulary(400 + 64 + 32, 64, 32, 400, 16)
     ours = ModelConfig(vocabulary=small, goal=False, attention="hybrid", state="none", state_decimals=2, text_slot=30)
-    for config in (ModelConfig(), ModelConfig(chunk=10), ours):
-        assert parse_config(config_json(config, "bfloat16"), args_json(config)) == config
+    binned = [ModelConfig(state="bins", state_ranges=((-1.0, 0.5),) * width) for width in (8, 15)]
+    for config in (ModelConfig(), ModelConfig(chunk=10), ours, *binned):
+        written = json.loads(json.dumps(config_json(config, "bfloat16")))
+        assert parse_config(written, args_json(config)) == config
+        assert ("state_ranges" in written) is (config.state == "bins")
     assert config_json(ModelConfig(), "bfloat16")["action_num_vq_tokens"] == 35
 
 
@@ -173,6 +176,13 @@ def test_a_config_is_read_as_it_is_written() -> None:
         ({"attention": "causal"}, {}, 'attention must be "full" or "hybrid"'),
         ({"state": None}, {}, 'state must be "text" or "none"'),
         ({"state_decimals": -1}, {}, "state_decimals must be 0 to 17"),
+        ({"state": "bins"}, {}, 'state_ranges and "state": "bins" need each other'),
+        ({"state_ranges": [[0, 1]] * 8}, {}, 'state_ranges and "state": "bins" need each other'),
+        ({"state": "bins", "state_ranges": [[0, 1]] * 7}, {}, "state_ranges must be 8 or 15 pairs"),
+        ({"state": "bins", "state_ranges": [[0, 1]] * 7 + [[1, 0]]}, {}, "state_ranges must be 8 or 15 pairs"),
+        ({"state": "bins", "state_ranges": [[0, 1]] * 7 + [[0, np.inf]]}, {}, "state_ranges must be 8 or 15 pairs"),
+        ({"state": "bins", "state_ranges": [[0, 1]] * 7 + [[0, True]]}, {}, "state_ranges must be 8 or 15 pairs"),
+        ({"state": "bins", "state_ranges": {"low": 0}}, {}, "state_ranges must be 8 or 15 pairs"),
     ],
 )
 def test_another_model_is_refused(config: dict[str, Any], args: dict[str, Any], words: str) -> None:

@@ -43,7 +43,7 @@ def make(model: MMaDAVLA, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(make_module, "load", lambda *_: model)
 
     def made(env: Any = LIBERO_ENV, **args: Any) -> MmadaVlaPolicy:
-        return make_policy(env, checkpoint=str(checkpoint), **{"steps": 2, **args})
+        return make_policy(env, **{"checkpoint": str(checkpoint), "steps": 2, **args})
 
     return made
 
@@ -62,6 +62,18 @@ def query(views: Views, episode: int = 0, index: int = 0, seed: int = 0) -> Quer
 
 def actions(policy: MmadaVlaPolicy, queries: Sequence[Query]) -> list[NDArray[np.float32]]:
     return [output.actions for output in policy.act(queries)]
+
+
+def test_a_checkpoint_that_reads_another_robots_state_is_refused_before_the_run(
+    make: Any, model: MMaDAVLA, checkpoint: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / "copy", ignore=shutil.ignore_patterns("*.safetensors"))
+    file = tmp_path / "copy" / "model" / "config.json"
+    written = json.loads(file.read_text())
+    file.write_text(json.dumps(written | {"state": "bins", "state_ranges": [[-1, 1]] * 15}))
+    with pytest.raises(UsageError, match=r"reads states of 15 numbers \(state_ranges\), and libero's have 8"):
+        make(checkpoint=str(tmp_path / "copy"))
+    assert make(CALVIN_ENV, checkpoint=str(tmp_path / "copy")).spec.chunk == 5
 
 
 def test_it_keeps_what_the_protocols_promise(make: Any) -> None:

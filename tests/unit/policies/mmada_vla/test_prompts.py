@@ -11,7 +11,7 @@ from mmact_eval.errors import UsageError
 from mmact_eval.policies.mmada_vla.attention import hybrid
 from mmact_eval.policies.mmada_vla.config import ModelConfig
 from mmact_eval.policies.mmada_vla.images import stack, to_pixels
-from mmact_eval.policies.mmada_vla.prompts import PromptBuilder, spoken, text_ids
+from mmact_eval.policies.mmada_vla.prompts import PromptBuilder, said, spoken, text_ids
 from mmact_eval.policies.mmada_vla.vocabulary import PUBLISHED
 
 STATE = np.linspace(-1.0, 1.0, 8)
@@ -60,6 +60,22 @@ def test_the_state_is_written_in_full_and_as_its_type_has_it() -> None:
 def test_what_is_no_state_is_refused(state: NDArray[np.float64]) -> None:
     with pytest.raises(UsageError, match="state"):
         spoken("push", state)
+
+
+def test_a_state_in_bins_is_scaled_by_its_ranges_and_clipped(codes: NDArray[np.int64]) -> None:
+    ranges = ((-1.0, 1.0),) * 5 + ((0.0, 0.5), (0.25, 0.25), (-2.0, -1.0))
+    state = np.array([-1, 1, -9, 9, 0.5, 0.25, 7, -1.5])
+    text = "push\n0 255 0 255 191 128 0 128"  # a range that is a point tells nothing; ties go to the even number
+    assert said("push", state, "bins", None, ranges) == text
+    assert said("push", state.astype(np.float32), "bins", 2, ranges) == text
+    heard: list[str] = []
+    config = ModelConfig(state="bins", state_ranges=ranges)
+    PromptBuilder(lambda words: [heard.append(words) or 7], config).prompt(codes, "push", state)  # type: ignore[func-returns-value]
+    assert heard == [text]
+    with pytest.raises(UsageError, match="a state of 15 numbers, and state_ranges has 8"):
+        said("push", np.zeros(15), "bins", None, ranges)
+    with pytest.raises(UsageError, match="NaN"):
+        said("push", np.full(8, np.nan), "bins", None, ranges)
 
 
 def test_the_third_person_view_is_squeezed_above_the_wrist_view(views: list[NDArray[np.uint8]]) -> None:

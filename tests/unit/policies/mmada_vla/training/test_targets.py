@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.quantizer import QuantizerConfig
+from mmact_eval.policies.llada.tokenizer import read_tokenizer
 from mmact_eval.policies.llada.training.data.moments import Moments
 from mmact_eval.policies.llada.training.images.codes import quantizer_config
 from mmact_eval.policies.llada.training.learning.loop import new_predictor
@@ -196,6 +197,24 @@ def test_the_gripper_opens_as_the_model_has_it() -> None:
     opened = np.array([0, 0, 0, 0, 0, 0, -1], np.float32)
     assert as_learned(opened, "libero")[-1] == 1.0
     assert as_learned(opened, "calvin")[-1] == -1.0
+
+
+def test_each_number_of_a_state_in_bins_is_one_token_with_its_number(
+    moments: Moments, settings: Settings, tmp_path: Path
+) -> None:
+    task = task_of(settings(state="bins", text_tokens=600, max_text_len=None), moments, tmp_path)
+    encode = read_tokenizer(tmp_path, task.config.vocabulary, "MMaDA-VLA").encode
+    tokens = [encode(str(level)) for level in range(256)]
+    assert [len(token) for token in tokens] == [1] * 256
+    assert [task.numbers[token] for (token,) in tokens] == pytest.approx(np.linspace(-1, 1, 256))
+    for text in ("push the square up\n0 255 17 3 100 99 10 9", "push block 200 to 7x\n255 255 255 255 255 255 255 255"):
+        said = [task.numbers[token] for token in encode(text)[-15::2]]
+        assert said == pytest.approx([int(word) / 127.5 - 1.0 for word in text.split("\n")[1].split()])
+    # The states are 0, 0.05, … 1: what their quantiles are is scaled to.
+    ranges = task.config.state_ranges
+    assert ranges is not None
+    np.testing.assert_allclose(np.transpose(ranges), np.quantile(moments.states, (0.01, 0.99), axis=0))
+    assert not task_of(settings(), moments, tmp_path / "text").numbers
 
 
 def test_demonstrations_without_the_pictures_of_the_goals_are_refused(

@@ -34,6 +34,7 @@ def begin(what: Training, out: Path) -> list[str]:
         ({"chunk": 5}, "no moment has a whole chunk of 5 actions and its goal: set chunk"),
         ({"chunk": 300, "goal": False}, "no demonstration has a whole chunk of 300"),
         ({"quantizer": {**TINY["quantizer"], "bits": 40}}, "40 bits are more than 20"),
+        ({"state": "bins", "text_tokens": 400}, "state: bins needs a token for each number .*: give more text_tokens"),
         ({"max_text_len": 2}, "max_text_len is 2, and an instruction takes"),
         ({"rollouts": {"last": True, "suite": "toy", "init_states": "900"}}, "no init states"),
         ({"rollouts": {"every": 1, "suite": "toy", "tasks": "99"}}, "no task"),

@@ -51,14 +51,15 @@ def views() -> list[np.ndarray[Any, Any]]:
     return [rng.integers(0, 256, (40, 40, 3), dtype=np.uint8) for _ in range(2)]
 
 
+@pytest.mark.parametrize("state", [{"state_decimals": 2}, {"state": "bins", "text_tokens": 600}])
 def test_a_handful_of_frames_is_learned_by_heart(
-    make_data: Callable[..., Path], settings: Settings, moments: Moments, tmp_path: Path
+    make_data: Callable[..., Path], settings: Settings, moments: Moments, tmp_path: Path, state: dict[str, Any]
 ) -> None:
     optimizer = {"rate": 0.004, "warmup": 20}
     act = {"steps": 200, "weights": {"action": 1, "goal": 0.2}, "batch": 8, "optimizer": optimizer}
     what = settings(
         make_data(starts=1), stages={"act": act}, held_out=0.0, report_every=200, save_every=200, loss="parts",
-        full_masks=0.5, whole_chunks=False, state_decimals=2, max_text_len=None,
+        full_masks=0.5, whole_chunks=False, max_text_len=None, **state,
         quantizer={**TINY["quantizer"], "steps": 40, "optimizer": optimizer},
     )  # fmt: skip
     checkpoint, _ = train(what, tmp_path)
@@ -74,8 +75,11 @@ def test_a_handful_of_frames_is_learned_by_heart(
         assert model.decode_image(goal).shape == (32, 32, 3)
 
 
-def test_a_training_that_was_interrupted_ends_with_the_same_bits(settings: Settings, tmp_path: Path) -> None:
-    what = settings()
+@pytest.mark.parametrize("state", [{}, {"state": "bins", "text_tokens": 600}])
+def test_a_training_that_was_interrupted_ends_with_the_same_bits(
+    settings: Settings, tmp_path: Path, state: dict[str, Any]
+) -> None:
+    what = settings(**state)
     whole, _ = train(what, tmp_path / "whole")
 
     class Interrupted(Exception): ...
@@ -133,6 +137,7 @@ def test_a_suite_for_rollouts_that_does_not_exist_is_told_before_the_training(
         ({"goal": False}, "no-goal"),
         ({"attention": "hybrid", "state": "none"}, "goal-hybrid"),
         ({"goal": False, "attention": "hybrid", "state_decimals": 2, "max_text_len": None}, "no-goal-hybrid"),
+        ({"state": "bins", "text_tokens": 600}, "goal"),
     ],
 )
 def test_a_checkpoint_is_asked_as_it_was_trained(
@@ -145,7 +150,7 @@ def test_a_checkpoint_is_asked_as_it_was_trained(
     assert config["model_type"] == "mmadavla"
     assert {name: config.get(name) for name in ("goal", "attention", "state", "state_decimals")} == {
         **dict.fromkeys(("goal", "attention", "state", "state_decimals")),
-        **{name: value for name, value in changes.items() if name != "max_text_len"},
+        **{name: value for name, value in changes.items() if name not in ("max_text_len", "text_tokens")},
     }
     arguments = json.loads((checkpoint / "model" / "args.json").read_text())
     assert arguments["action_chunk_size"] == 4
