@@ -51,7 +51,9 @@ def command(runs: Sequence[Path], out: Path, allow_missing: bool, allow_renderer
     merged = merge(runs, out, allow_missing, allow_renderer)
     _warn(merged)
     click.echo(f"Merged into {out}: {_told(merged)}.")
-    if merged.missing:
+    if not merged.missing:
+        click.echo(f"Tables and reports: mmact-eval report {shlex.quote(str(out))} --format markdown,html")
+    else:
         click.echo(f"To do the missing ones: {shlex.join(with_out(merged.command, out))}")
     return 0
 

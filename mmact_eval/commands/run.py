@@ -134,7 +134,8 @@ def _show(results: Results, outcome: RunOutcome) -> None:
         click.echo(remark)
     shard = outcome.manifest.shard
     if shard is not None:
-        click.echo(f"This is {shard.in_words}; once all are done: mmact-eval merge {outcome.folder.parent} --out RUN")
+        parts = outcome.folder.parent
+        click.echo(f"This is {shard.in_words}; once all are done: mmact-eval merge {parts} --out {parts}-whole")
     memory = outcome.engine.peak_memory_mib
     if memory:
         each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))

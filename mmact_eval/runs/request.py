@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.engine.options import EngineOptions, EngineReport
+from mmact_eval.errors import UsageError
 from mmact_eval.machine import host
 from mmact_eval.observers.artifacts import ObserverFactory
 from mmact_eval.observers.video import VideoMode
@@ -15,9 +16,10 @@ from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import Policy
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.manifest import Manifest
-from mmact_eval.runs.shard import Shard
+from mmact_eval.runs.shard import Shard, is_part
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
+from mmact_eval.wording import counted
 
 
 def _unchanged(policy: Policy) -> Policy:
@@ -149,5 +151,31 @@ def default_folder(request: RunRequest) -> Path:
 
 
 def of_part(folder: Path, shard: Shard | None) -> Path:
-    """``FOLDER/shard-0-of-3``: where a part goes whose whole run would go to this folder."""
-    return folder if shard is None else folder / shard.folder
+    """``FOLDER/shard-0-of-3``: where a part goes whose whole run would go to this folder.
+
+    The part's own folder may be named, too.
+
+    Raises:
+        UsageError: the folder is one in which another part lies, or it has parts in it and the whole run is meant.
+    """
+    if shard is not None and is_part(folder.name):
+        if folder.name != shard.folder:
+            raise UsageError(
+                f"{folder} is the place of another part than {shard}; name the folder that all parts go to: "
+                f"{folder.parent}"
+            )
+        return folder
+    if shard is not None:
+        return folder / shard.folder
+    parts = sorted(path.name for path in folder.glob("shard-*-of-*") if is_part(path.name) and _holds_one(path))
+    if parts and not _holds_one(folder):
+        raise UsageError(
+            f"{folder} holds {counted(len(parts), 'part')} of a run ({parts[0]}, …). `mmact-eval merge {folder} --out "
+            "FOLDER` puts them together; a run of its own goes into another folder (--out)."
+        )
+    return folder
+
+
+def _holds_one(folder: Path) -> bool:
+    """Whether a run or a study is in a folder."""
+    return any((folder / name).exists() for name in ("manifest.json", "study.json"))

@@ -123,7 +123,10 @@ def _connect(address: str, workers: int) -> Path | None:
                 ray.init(address=address, **_QUIET)
             return None
         except (RuntimeError, ValueError, OSError) as error:  # other versions of Ray or Python, no token
-            raise UsageError(f"the Ray cluster at {address} cannot be used: {_first_line(error)}") from error
+            raise UsageError(
+                f"the Ray cluster at {address} cannot be used: {_first_line(error)} (if it asks for a token, see "
+                "docs/cluster.md)"
+            ) from error
     folder = own_folder(for_sockets=True)
     try:
         with signals_wait():

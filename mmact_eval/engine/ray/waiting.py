@@ -33,7 +33,7 @@ class Waiting:
         elif now - self._alone_since > _PATIENCE and not self._told:
             self._told = True
             cluster.say(
-                f"Ray: no worker is ready yet; each waits for a node with {self._worker_cpus:g} free CPUs "
-                "(--worker-cpus), and begins when there is one"
+                "Ray: no worker is ready yet: each is being started, which takes a while on a busy node, or waits for "
+                f"a node with {self._worker_cpus:g} of Ray's CPUs free (--worker-cpus)"
             )
         return True

@@ -112,20 +112,24 @@ class EpisodeLog:
         Raises:
             RunAborted: it could not be written (a full disk, say); the lines before it are safe.
         """
-        left = whole = line.encode()
+        left = line.encode()
+        whole = self._size + len(left)
         try:
             while left:
                 left = left[self._stream.write(left) :]
             os.fsync(self._stream.fileno())
-            self._size += len(whole)
+            self._size = whole
         except OSError as error:
             self._drop_last_line()
             raise RunAborted(
                 f"cannot write {self.file}: {error.strerror}. The episodes before this one are safe; make room and "
                 "give the same command again to resume."
             ) from error
-        except BaseException:  # stopped by a signal in the middle: the line is not known to be whole
-            self._drop_last_line()
+        except BaseException:  # stopped by a signal in the middle: a line that is whole counts
+            if os.fstat(self._stream.fileno()).st_size == whole:
+                self._size = whole
+            else:
+                self._drop_last_line()
             raise
 
     def _drop_last_line(self) -> None:

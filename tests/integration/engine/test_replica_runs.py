@@ -411,14 +411,16 @@ def test_a_replica_that_is_killed_from_outside_is_replaced(tmp_path: Path) -> No
 def test_no_process_outlives_a_run_that_is_ended_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     out = tmp_path / "run"
     command = run_command(out, "--policy", "random", "--workers", "2", "--policy-replicas", "2")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    slower = ["--set", "env_args.step_seconds=0.1"]  # so that it is not over before the signal comes
+    process = subprocess.Popen([*command, *slower], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: lines(out / "episodes.jsonl") >= 1)
     assert len(processes(out, "replica")) == 2
     process.send_signal(number)
     assert process.wait(timeout=60) == (1 if number != signal.SIGKILL else -9)
     wait_for(lambda: not processes(out, "replica") and not processes(out, "worker"))
     assert 0 < len(read_episodes(out)[0]) < 8
-    assert subprocess.run([*command, "--policy-replicas", "1"], capture_output=True).returncode == 0
+    again = subprocess.run([*command, *slower, "--policy-replicas", "1"], capture_output=True)
+    assert again.returncode == 0
     assert reproducible(list(read_episodes(out)[0].values())) == alone("toy", "random")
 
 

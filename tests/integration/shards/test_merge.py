@@ -54,7 +54,10 @@ def parts(place: Path, mmact: Mmact) -> Path:
 @pytest.fixture(scope="module")
 def merged(place: Path, parts: Path, mmact: Mmact) -> Path:
     said = mmact("merge", "out", "--out", "merged").stdout
-    assert said == "Merged into merged: 10 episodes of 3 runs.\n"
+    assert said.splitlines() == [
+        "Merged into merged: 10 episodes of 3 runs.",
+        "Tables and reports: mmact-eval report merged --format markdown,html",
+    ]
     return place / "merged"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mmact_eval.errors import UsageError
+from mmact_eval.runs.request import of_part
 from mmact_eval.runs.shard import Shard, parse_shard, planned, whole_plan, without_shard
 from mmact_eval.types import Episode
 
@@ -92,3 +95,21 @@ def test_the_command_of_the_whole_run_is_that_of_a_part_without_it() -> None:
     whole = ["mmact-eval", "run", "--suite", "toy", "--limit", "3"]
     assert without_shard([*whole[:2], "--shard", "0/3", *whole[2:]]) == whole
     assert without_shard([*whole, "--shard=slurm"]) == whole
+
+
+def test_a_part_goes_below_the_folder_of_the_run_or_into_its_own(tmp_path: Path) -> None:
+    part = Shard(0, 2)
+    assert of_part(tmp_path, part) == of_part(tmp_path / "shard-0-of-2", part) == tmp_path / "shard-0-of-2"
+    with pytest.raises(UsageError, match=r"shard-1-of-2 is the place of another part than 0/2"):
+        of_part(tmp_path / "shard-1-of-2", part)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "study.json"])
+def test_a_whole_run_does_not_go_where_parts_lie(tmp_path: Path, name: str) -> None:
+    (tmp_path / "shard-0-of-2").mkdir()
+    assert of_part(tmp_path, None) == tmp_path
+    (tmp_path / "shard-0-of-2" / name).touch()
+    with pytest.raises(UsageError, match=r"holds 1 part of a run \(shard-0-of-2, …\)\. `mmact-eval merge"):
+        of_part(tmp_path, None)
+    (tmp_path / name).touch()  # it was there before
+    assert of_part(tmp_path, None) == tmp_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from mmact_eval.errors import RunAborted, RunFolderError, Stopped
 from mmact_eval.runs import earlier_starts
+from mmact_eval.runs.files.episode_log import EpisodeLog
 from mmact_eval.runs.fingerprint import differences, digest
 from mmact_eval.runs.folder import RunFolder
 from mmact_eval.runs.manifest import Manifest
@@ -333,9 +335,7 @@ def test_sessions_that_somebody_edited_stop_no_run(tmp_path: Path, value: str) -
     assert "3 of 4 episodes were done before" in earlier_starts.done_before(tmp_path, 3, 4)
 
 
-def test_a_stop_in_the_middle_of_a_line_leaves_a_file_that_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_behind_a_line_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal can come between writing a line and knowing that it is on the disk."""
 
     def stopped(_: int) -> None:
@@ -349,5 +349,21 @@ def test_a_stop_in_the_middle_of_a_line_leaves_a_file_that_goes_on(
             store.append(result(1))
     monkeypatch.undo()
     with RunFolder(tmp_path) as store:
-        assert store.open_episodes().keys() == {result(0).episode}
+        assert store.open_episodes().keys() == {result(0).episode, result(1).episode}
         assert store.warnings == []
+
+
+def test_a_stop_in_the_middle_of_a_line_leaves_a_file_that_goes_on(tmp_path: Path) -> None:
+    class HalfWritten(io.FileIO):
+        def write(self, data: Any) -> int:
+            super().write(data[: len(data) // 2])
+            raise Stopped
+
+    log = EpisodeLog(tmp_path / "episodes.jsonl")
+    log.append("whole\n")
+    log._stream.close()
+    log._stream = HalfWritten(log.file, "ab")
+    with pytest.raises(Stopped):
+        log.append("cut in the middle\n")
+    assert (log.file.read_text(), log.trouble()) == ("whole\n", "")
+    log.close()
