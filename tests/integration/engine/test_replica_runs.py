@@ -412,7 +412,10 @@ def test_no_process_outlives_a_run_that_is_ended_and_the_same_command_goes_on(tm
     out = tmp_path / "run"
     command = run_command(out, "--policy", "random", "--workers", "2", "--policy-replicas", "2")
     slower = ["--set", "env_args.step_seconds=0.1"]  # so that it is not over before the signal comes
-    process = subprocess.Popen([*command, *slower], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, *slower], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # the shell may have it ignored
+    )  # fmt: skip
     wait_for(lambda: lines(out / "episodes.jsonl") >= 1)
     assert len(processes(out, "replica")) == 2
     process.send_signal(number)
