@@ -119,7 +119,22 @@ class RayEngine:
         for call in answered:
             self._hear(calls[call])
         self._dispatch.answer()
-        if self._waiting.look(any(worker.ready for worker in self._workers)) and not self._options.workers:
+        any_ready = any(worker.ready for worker in self._workers)
+        if self._waiting.look(any_ready):
+            self._look(any_ready)
+
+    def _look(self, any_ready: bool) -> None:
+        """The cluster may have grown or shrunk.
+
+        Raises:
+            UsageError: no worker is ready, and no node is left for one.
+        """
+        if not any_ready:
+            self._placement.require_any()
+        if self._replicas is not None:
+            for replica, said in self._replicas.stranded():
+                self._dispatch.hear(replica, said)
+        if not self._options.workers:
             self._start_what_fits()
 
     def _hear(self, speaker: RemoteWorker | RayReplica) -> None:

@@ -25,6 +25,7 @@ class Placement:
             fits: how many of them a node has room for when nothing else runs there.
         """
         self.refused: dict[str, str] = {}
+        self._last: tuple[Hello, Sequence[str]] | None = None
         self._what = what
         self._fits = fits
         self._places: dict[int, tuple[str, int]] = {}
@@ -69,12 +70,24 @@ class Placement:
         address = next((f" ({node.address})" for node in alive if node.identity == hello.node), "")
         line = f"Ray node {hello.host}{address} is left out for {self._what}: {'; '.join(why)}"
         self.refused[hello.node] = line
+        self._last = hello, why
         if all(node.identity in self.refused for node in alive if self._fits(node)):
             nobody = UsageError(self._nobody(hello, why))
             del self.refused[hello.node]  # whoever goes on all the same must be somewhere
             raise nobody
         if not known:
             cluster.say(line)
+
+    def require_any(self) -> None:
+        """Check that what waits for a node may hope for one: the last that was not refused may have died since.
+
+        Raises:
+            UsageError: all nodes that are there were refused.
+        """
+        if self._last is not None:
+            there = [node.identity for node in cluster.nodes() if self._fits(node)]
+            if there and all(identity in self.refused for identity in there):
+                raise UsageError(self._nobody(*self._last))
 
     def _nobody(self, hello: Hello, why: Sequence[str]) -> str:
         if len(self.refused) == 1 and hello.host == platform.node():  # a machine alone

@@ -54,6 +54,16 @@ class RayReplicas:
         self._started = [replica for replica in self._started if not replica.over]
         return {replica.call: replica for replica in self._started if replica.call is not None}
 
+    def stranded(self) -> list[tuple[RayReplica, Said]]:
+        """Those that wait for a node although none is left, with what they say."""
+        waiting = [replica for replica in self._started if replica.waits]
+        try:
+            if waiting:
+                self._placement.require_any()
+        except UsageError as error:
+            return [(replica, Unfit(f"cannot work: {error}")) for replica in waiting]
+        return []
+
     def _start(self, plan: ReplicaPlan, number: int) -> ReplicaLink:
         replica = RayReplica(plan, number, self._actor, self._placement, self._logs)
         self._started.append(replica)
@@ -116,6 +126,11 @@ class RayReplica:
     def call(self) -> Any:
         """What it has not answered yet."""
         return self._actor.call
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still without a node."""
+        return not self.over and self._actor.hello is None
 
     def hear(self) -> list[Said]:
         """What it says; `call` is answered.

@@ -14,9 +14,12 @@ pytest.importorskip("ray", reason="the extra `ray` is not installed")
 from mmact_eval import registry
 from mmact_eval.cli import main
 from mmact_eval.commands.common.values import Workers
+from mmact_eval.engine.ray import cluster
 from mmact_eval.engine.ray.address import chosen
+from mmact_eval.engine.ray.messages import Hello
 from mmact_eval.engine.ray.node.fitness import differences
 from mmact_eval.engine.ray.node.printed import Printed
+from mmact_eval.engine.ray.placement import Placement
 from mmact_eval.errors import UsageError
 
 RUN = ["run", "--suite", "toy", "--policy", "random", "--episodes", "1", "--out", "run"]
@@ -68,6 +71,25 @@ def test_differences_name_both_sides() -> None:
     here, there = {"mujoco": "3.3.7", "toy": "1", "code a.py": "x"}, {"mujoco": "3.2.3", "toy": "1"}
     assert differences(here, there) == ["mujoco 3.3.7 here, 3.2.3 there", "code a.py x here, absent there"]
     assert differences(here, here) == []
+
+
+def test_who_waits_for_a_node_is_told_when_the_last_that_was_left_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    def node(name: str) -> cluster.Node:
+        return cluster.Node(name, name, "10.0.0.1", 1.0, 0.0, 0.0)
+
+    there = [node("a"), node("b")]
+    monkeypatch.setattr(cluster, "nodes", lambda: there)
+    placement = Placement("workers", lambda one: one.fits(1.0))
+    placement.require_any()  # nobody was refused
+    placement.refuse(Hello("a", "a", "0", ""), ["it is older"])
+    placement.require_any()
+    there.remove(node("b"))
+    with pytest.raises(UsageError, match=r"Ray node a .* it is older\nNo node of the Ray cluster is left for workers"):
+        placement.require_any()
+    there.append(node("c"))
+    placement.require_any()  # one has joined
+    there.clear()
+    placement.require_any()  # one may join
 
 
 def speaker(file: Path, printed: Printed) -> subprocess.Popen[str]:
