@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -71,7 +72,11 @@ CASES = [
 ]
 
 
-def run_case(case: Case, command: list[str], out: Path) -> tuple[dict[str, tuple[object, ...]], int]:
+Records = dict[str, tuple[object, ...]]
+"""The reproducible part of each record, by episode."""
+
+
+def run_case(case: Case, command: list[str], out: Path) -> tuple[Records, int]:
     """Execute one case.
 
     Returns:
@@ -84,7 +89,7 @@ def run_case(case: Case, command: list[str], out: Path) -> tuple[dict[str, tuple
         full = full[: full.index("--limit")] + full[full.index("--limit") + 2 :]
     process = subprocess.Popen(full, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if case.kill:
-        _wait(lambda: _lines(out) >= 1 and bool(_workers(process.pid)))
+        wait_until(lambda: line_count(out) >= 1 and bool(_workers(process.pid)))
         victim = process.pid if case.kill == "run" else _workers(process.pid)[0]
         os.kill(victim, signal.SIGKILL)
         if case.kill == "run":
@@ -93,11 +98,17 @@ def run_case(case: Case, command: list[str], out: Path) -> tuple[dict[str, tuple
     _, errors = process.communicate()
     if process.returncode and case.kill != "run":
         raise SystemExit(f"{case.name}: exit code {process.returncode}\n{errors.decode()}")
+    return records_of(out)
+
+
+def records_of(out: Path) -> tuple[Records, int]:
+    """What a run folder holds, and the number of attempts that were needed in all."""
     results, _ = read_episodes(out)
     return {e.key: r.reproducible() for e, r in results.items()}, sum(r.attempts for r in results.values())
 
 
-def _lines(out: Path) -> int:
+def line_count(out: Path) -> int:
+    """How many results a run folder holds."""
     file = out / "episodes.jsonl"
     return len(file.read_text().splitlines()) if file.exists() else 0
 
@@ -107,43 +118,89 @@ def _workers(pid: int) -> list[int]:
     return [int(line.split()[0]) for line in answer.stdout.splitlines() if "mmact_eval.engine.local.worker" in line]
 
 
-def _wait(until: Callable[[], bool], seconds: float = 300) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait.
+
+    Raises:
+        SystemExit: in vain.
+    """
     deadline = time.monotonic() + seconds
-    while not until():
+    while not true():
         if time.monotonic() > deadline:
             raise SystemExit("nothing happened")
         time.sleep(0.05)
 
 
-def main() -> None:
-    """Run all cases and compare."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--suite", default="libero-goal")
-    parser.add_argument("--tasks", default="0,1")
-    parser.add_argument("--episodes", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--out", type=Path, help="write the table to this Markdown file too")
-    args = parser.parse_args()
-    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", args.suite, "--tasks", args.tasks]
-    command += ["--episodes", str(args.episodes), "--policy", f"{Path(__file__)}:PixelPolicy"]
-    command += ["--set", f"protocol.max_steps={args.steps}"]
+class Named(Protocol):
+    """A way to execute the run.
 
+    Attributes:
+        name: of its row.
+    """
+
+    name: str
+
+
+C = TypeVar("C", bound=Named)
+
+
+def compared(cases: Iterable[C], run: Callable[[C, Path], tuple[Records, int]]) -> tuple[list[str], bool]:
+    """Execute all cases, printing a table as it comes.
+
+    Args:
+        cases: the first is what the others are compared with.
+        run: executes one in a folder.
+
+    Returns:
+        The table's lines, and whether all are equal.
+    """
     lines = ["| how the run was executed | episodes | attempts | records equal to the first |", "|---|---|---|---|"]
-    reference: dict[str, tuple[object, ...]] | None = None
+    reference: Records | None = None
     different = 0
     with tempfile.TemporaryDirectory() as folder:
-        for number, case in enumerate(CASES):
-            records, attempts = run_case(case, command, Path(folder) / str(number))
+        for number, case in enumerate(cases):
+            records, attempts = run(case, Path(folder) / str(number))
             reference = reference or records
             equal = sum(records.get(key) == value for key, value in reference.items())
             different += equal != len(reference) or len(records) != len(reference)
             lines.append(f"| {case.name} | {len(records)} | {attempts} | {equal} of {len(reference)} |")
             print(lines[-1], flush=True)
+    return lines, not different
+
+
+def arguments(about: str) -> argparse.ArgumentParser:
+    """What is run, and where the table goes."""
+    parser = argparse.ArgumentParser(description=about.split("\n")[0])
+    parser.add_argument("--suite", default="libero-goal")
+    parser.add_argument("--tasks", default="0,1")
+    parser.add_argument("--episodes", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--out", type=Path, help="write the table to this Markdown file too")
+    return parser
+
+
+def command_of(args: argparse.Namespace) -> list[str]:
+    """The command of the run, but for its folder and how it is executed."""
+    command = [sys.executable, "-m", "mmact_eval", "run", "--suite", args.suite, "--tasks", args.tasks]
+    command += ["--episodes", str(args.episodes), "--policy", f"{Path(__file__).resolve()}:PixelPolicy"]
+    return [*command, "--set", f"protocol.max_steps={args.steps}"]
+
+
+def asked(args: argparse.Namespace) -> str:
+    """What was run, in words."""
+    return f"{args.suite}, tasks {args.tasks}, {args.episodes} episodes of {args.steps} steps each"
+
+
+def main() -> None:
+    """Run all cases and compare."""
+    args = arguments(__doc__).parse_args()
+    command = command_of(args)
+    lines, all_equal = compared(CASES, lambda case, out: run_case(case, command, out))
     if args.out:
-        asked = f"{args.suite}, tasks {args.tasks}, {args.episodes} episodes of {args.steps} steps each"
-        title = f"# Results do not depend on how a run is executed\n\n{asked}, by `benchmarks/reproducibility.py`.\n\n"
-        args.out.write_text(title + "\n".join(lines) + "\n", encoding="utf-8")
-    raise SystemExit(1 if different else 0)
+        title = "# Results do not depend on how a run is executed"
+        head = f"{title}\n\n{asked(args)}, by `benchmarks/reproducibility.py`.\n\n"
+        args.out.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    raise SystemExit(0 if all_equal else 1)
 
 
 if __name__ == "__main__":
