@@ -35,6 +35,19 @@ def cluster_of(cpus: Sequence[int]) -> Iterator[Any]:
         cluster.shutdown()
 
 
+@contextmanager
+def connected_cluster_of(cpus: Sequence[int]) -> Iterator[Any]:
+    """The same, and this process is connected to it."""
+    with cluster_of(cpus) as cluster:
+        import ray
+
+        ray.init(cluster.address, log_to_driver=False)
+        try:
+            yield cluster
+        finally:
+            ray.shutdown()
+
+
 def add_node(cluster: Any, cpus: int, **more: Any) -> Any:
     """A further node."""
     return cluster.add_node(num_cpus=cpus, **_SMALL, **more)

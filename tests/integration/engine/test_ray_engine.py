@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from counted_policies import FORGETFUL
-from ray_clusters import add_node, cluster_of, kill_node
+from ray_clusters import add_node, connected_cluster_of, kill_node
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
@@ -34,12 +34,8 @@ Records = Mapping[str, tuple[object, ...]]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    with cluster_of([1, 1]) as made:
-        import ray
-
-        ray.init(made.address, log_to_driver=False)
+    with connected_cluster_of([1, 1]) as made:
         yield made
-        ray.shutdown()
 
 
 @pytest.fixture(scope="module")

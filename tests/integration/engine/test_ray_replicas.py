@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from counted_policies import FORGETFUL
-from ray_clusters import cluster_of
+from ray_clusters import connected_cluster_of
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.engine.options import EngineOptions
@@ -56,12 +56,8 @@ def nowhere(env_spec):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    with cluster_of([1, 1]) as made:
-        import ray
-
-        ray.init(made.address, log_to_driver=False)
+    with connected_cluster_of([1, 1]) as made:
         yield made
-        ray.shutdown()
 
 
 @pytest.fixture
