@@ -150,11 +150,14 @@ class RealtimePolicy(TransformedPolicy):
     def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
         """What is executed next, with text, image and extras of the answer that was asked for now, if one was."""
         courses = [self._course(query) for query in queries]
-        asking = [place for place, course in enumerate(courses) if not course.left]
-        seconds, answers = self._asked([self._counted(queries[place], courses[place]) for place in asking])
+        # The inner policy counts the queries that it is asked.
+        asking = [replace(query, index=course.asked) for query, course in zip(queries, courses, strict=True)
+                  if not course.left]  # fmt: skip
+        seconds, answers = self._asked(asking)
+        told = iter(answers)
         outputs: list[PolicyOutput | PolicyFailure] = []
-        for place, course in enumerate(courses):
-            answer = answers[asking.index(place)] if place in asking else None
+        for course in courses:
+            answer = None if course.left else next(told)
             outputs.append(answer if isinstance(answer, PolicyFailure) else self._output(course, answer, seconds))
         # Only now: a batch in which something raised is asked again, query by query.
         for query, course, output in zip(queries, courses, outputs, strict=True):
@@ -178,10 +181,6 @@ class RealtimePolicy(TransformedPolicy):
         if query.new_stage:
             return _Course(before.last, nothing, asked=before.asked)
         return replace(before)
-
-    def _counted(self, query: Query, course: _Course) -> Query:
-        """The query as the inner policy counts it, which is not asked at each."""
-        return replace(query, index=course.asked)
 
     def _still(self, after: Actions) -> Actions:
         return np.where(self._gripper, after, self._at_start)
