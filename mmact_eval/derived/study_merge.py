@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mmact_eval.derived.sources import STUDY, opened, parts_of
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.machine.whole_file import write_whole
 from mmact_eval.runs.fingerprint import differences
+from mmact_eval.runs.made_with import as_map
 
 
 def are_studies(folders: Sequence[Path]) -> bool:
@@ -56,9 +57,9 @@ def merge_studies(
             raise RunFolderError(f"{found[0]} and {folder} hold different studies (the first → the second):\n{lines}")
     arms: dict[str, Any] = {}
     for content in contents:
-        for name, arm in _map(content.get("arms")).items():
+        for name, arm in as_map(content.get("arms")).items():
             arms.setdefault(name, arm)
-    stopped = {name: why for content in contents for name, why in _map(content.get("stopped")).items()}
+    stopped = {name: why for content in contents for name, why in as_map(content.get("stopped")).items()}
     merged: dict[str, Merged] = {}
     with ExitStack() as held, whole_folder(out) as half:
         for arm in arms:
@@ -85,7 +86,3 @@ def _read(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunFolderError(f"{file} is damaged or empty.") from error
     return found if isinstance(found, dict) else {}
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

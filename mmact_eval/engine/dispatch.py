@@ -25,7 +25,6 @@ from mmact_eval.engine.replicas.of_arms import pools_of
 from mmact_eval.engine.running import RunningArm, worlds_of
 from mmact_eval.engine.scheduler import JobQueue, rounds_of
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
-from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.observers.artifacts import Parcel
 from mmact_eval.types import Episode, EpisodeResult, Query
 
@@ -73,7 +72,7 @@ class Dispatch:
         self._restarts = 0
         self._pools = pools_of(self._arms, options, replicas, self._end_numbered, shared_disk) if replicas else []
         configs = tuple(arm.config(shared_disk) for arm in self._arms)
-        workers = options.workers or usable_cores()
+        workers = options.workers_here
         self.plan = WorkerPlan(workers, configs, worlds, options.cached_envs)
         self.workers = min(workers, len(self._queue))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mmact_eval.machine.capacity import usable_cores
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -40,6 +42,11 @@ class EngineOptions:
     policy_replicas: int | Literal["auto"] = 0
     policy_gpus: float = 1.0
     allow_renderer: bool = False
+
+    @property
+    def workers_here(self) -> int:
+        """Worker processes on this machine: those asked for, or as many as there are cores for."""
+        return self.workers or usable_cores()
 
 
 @dataclass(frozen=True)

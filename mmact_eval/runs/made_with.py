@@ -78,22 +78,22 @@ class MadeWith:
     @property
     def policy_args(self) -> Mapping[str, Any]:
         """Its arguments, without those that only say how it is reached."""
-        return _map(self.policy.get("args"))
+        return as_map(self.policy.get("args"))
 
     @property
     def policy_config(self) -> Mapping[str, Any]:
         """What else defines its behaviour."""
-        return _map(self.policy.get("config"))
+        return as_map(self.policy.get("config"))
 
     @property
     def policy_code(self) -> Mapping[str, str]:
         """Its files of a user's code: file → hash."""
-        return _map(self.policy.get("code"))
+        return as_map(self.policy.get("code"))
 
     @property
     def policy_paths(self) -> Mapping[str, str]:
         """Arguments that name a file or folder → hash of its content."""
-        return _map(self.policy.get("paths"))
+        return as_map(self.policy.get("paths"))
 
     @property
     def policy_cameras(self) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ class MadeWith:
     @property
     def trained_on(self) -> Mapping[str, str]:
         """Suite → init states that it was trained on, as in ``0-19,25``; empty if it does not tell."""
-        return {str(suite): str(text) for suite, text in _map(self.policy_config.get(TRAINED_ON)).items()}
+        return {str(suite): str(text) for suite, text in as_map(self.policy_config.get(TRAINED_ON)).items()}
 
     @property
     def transforms(self) -> tuple[Any, ...]:
@@ -120,7 +120,7 @@ class MadeWith:
     @property
     def versions(self) -> Mapping[str, str]:
         """Package → version, of simulator and assets."""
-        return _map(self.data.get("versions"))
+        return as_map(self.data.get("versions"))
 
     @property
     def physics(self) -> Physics | None:
@@ -139,10 +139,11 @@ class MadeWith:
         return self.data.get(name)
 
     def _part(self, name: str) -> Mapping[str, Any]:
-        return _map(self.data.get(name))
+        return as_map(self.data.get(name))
 
 
-def _map(value: Any) -> Mapping[str, Any]:
+def as_map(value: Any) -> Mapping[str, Any]:
+    """A map; an empty one for what is none, as in files that somebody edited."""
     return value if isinstance(value, Mapping) else {}
 
 

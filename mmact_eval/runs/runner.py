@@ -16,7 +16,6 @@ from mmact_eval.engine.options import EngineOptions
 from mmact_eval.engine.replicas.recipe import PolicyRecipe
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
-from mmact_eval.machine.capacity import usable_cores
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
 from mmact_eval.optional import CoversEpisodes, FreesWeights, PreparesRun
@@ -251,7 +250,7 @@ def _prepare_run(plugin: EnvPlugin, request: RunRequest, pending: Sequence[Episo
     if not isinstance(plugin, PreparesRun):
         return {}
     try:
-        workers = request.options.workers or usable_cores()
+        workers = request.options.workers_here
         return plugin.prepare_run(
             request.suite, pending, workers, lambda text: print(text, file=sys.stderr, flush=True)
         )

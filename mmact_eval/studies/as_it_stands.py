@@ -15,6 +15,7 @@ from mmact_eval.errors import RunFolderError
 from mmact_eval.machine.regular_file import read_bytes
 from mmact_eval.results import reporting
 from mmact_eval.results.report_data import Report
+from mmact_eval.runs.made_with import as_map
 from mmact_eval.runs.reading import read_episodes
 
 NAME = "study.json"
@@ -75,13 +76,13 @@ def read_study(folder: Path) -> StudyRecord:
         raise RunFolderError(f"cannot read {file}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{file} is damaged: it is no JSON.") from error
-    told = _map(content)
+    told = as_map(content)
     if not isinstance(told.get("arms"), Mapping) or not told["arms"]:
         raise RunFolderError(f"{file} is damaged: it names no arms.")
-    arms = [_arm(str(name), _map(changes)) for name, changes in told["arms"].items() if _is_name(str(name))]
+    arms = [_arm(str(name), as_map(changes)) for name, changes in told["arms"].items() if _is_name(str(name))]
     baseline = str(told.get("baseline") or (arms[0].name if arms else ""))
     title = str(told.get("title") or told.get("study") or folder.name)
-    stopped = {str(name): str(why) for name, why in _map(told.get("stopped")).items() if why}
+    stopped = {str(name): str(why) for name, why in as_map(told.get("stopped")).items() if why}
     return StudyRecord(folder, title, tuple(sorted(arms, key=lambda arm: arm.name != baseline)), baseline, stopped)
 
 
@@ -122,9 +123,9 @@ def _warnings(study: StudyRecord, shown: Sequence[ArmRecord]) -> Iterator[str]:
 
 def _arm(name: str, told: Mapping[str, Any]) -> ArmRecord:
     changes = told.get("changes")
-    parts = [_map(part) for part in changes] if isinstance(changes, list) else []
-    fields = [f"protocol.{key}" for part in parts for key in _map(part.get("protocol"))]
-    fields += [f"suite.env_args.{key}" for part in parts for key in _map(part.get("env_args"))]
+    parts = [as_map(part) for part in changes] if isinstance(changes, list) else []
+    fields = [f"protocol.{key}" for part in parts for key in as_map(part.get("protocol"))]
+    fields += [f"suite.env_args.{key}" for part in parts for key in as_map(part.get("env_args"))]
     return ArmRecord(name, str(told.get("label") or name), tuple(fields))
 
 
@@ -135,7 +136,3 @@ def _has_completed(folder: Path) -> bool:
 def _is_name(name: str) -> bool:
     """Whether it is a folder's name, and not a way to somewhere else."""
     return bool(name) and name not in (".", "..") and "/" not in name and "\0" not in name
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

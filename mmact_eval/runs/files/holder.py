@@ -249,10 +249,15 @@ def _make(place: Path, text: str, own: Path | None) -> None:
         stream.write(text)
 
 
+def this_process() -> str:
+    """How this process is named in files: ``process 12 on node7 since 2026-01-31T12:00:00+00:00``."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return f"process {os.getpid()} on {platform.node()} since {now}"
+
+
 def _myself(key: str) -> str:
     """The content of this process's file."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    lines = [f"process {os.getpid()} on {platform.node()} since {now}", *(f"{k}: {v}" for k, v in _here().items())]
+    lines = [this_process(), *(f"{k}: {v}" for k, v in _here().items())]
     return "\n".join([*lines, f"began: {_began(os.getpid())}", f"key: {key}"]) + "\n"
 
 

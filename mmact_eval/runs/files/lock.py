@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import errno
 import fcntl
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -107,7 +105,7 @@ class RunLock:
             self.warning = f"{self.warning}; {taken}" if self.warning else taken
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(_myself())
+        self._file.write(holder.this_process())
         self._file.flush()
 
     def _hold(self) -> None:
@@ -148,11 +146,6 @@ def not_written(folder: Path) -> Iterator[None]:
         except InUse as error:
             raise _held(folder, error) from error
         yield
-
-
-def _myself() -> str:
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return f"process {os.getpid()} on {platform.node()} since {now}"
 
 
 def _held(folder: Path, found: InUse) -> RunFolderError:
