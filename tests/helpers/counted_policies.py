@@ -6,6 +6,7 @@ They are used through ``file.py:attr``.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,34 @@ class CannotForget(Forgetful):
         super().reset(episodes)
 
 
+class Meeting(Forgetful):
+    """Answers its first query when as many processes with this policy have been asked one, so that work that is shared
+    out is seen to be, however long a worker takes to start.
+
+    Args:
+        place: ``file://`` and the folder where they meet; a plain path would be read as what the policy is made of.
+        processes: how many.
+    """
+
+    def __init__(self, env_spec: EnvSpec, place: str, processes: int) -> None:
+        super().__init__(env_spec)
+        self._place = Path(place.removeprefix("file://"))
+        self._processes = processes
+        self._met = False
+
+    def act(self, queries: Sequence[Query]) -> list[PolicyOutput]:
+        if not self._met:
+            self._place.mkdir(exist_ok=True)
+            (self._place / str(os.getpid())).touch()
+            latest = time.monotonic() + 60
+            while len(list(self._place.iterdir())) < self._processes:
+                assert time.monotonic() < latest, "nobody else was asked"
+                time.sleep(0.01)
+            self._met = True
+        return super().act(queries)
+
+
 FORGETFUL = f"{Path(__file__)}:Forgetful"
+MEETING = f"{Path(__file__)}:Meeting"
 FAILS_ONCE = f"{Path(__file__)}:FailsOnce"
 CANNOT_FORGET = f"{Path(__file__)}:CannotForget"

@@ -197,8 +197,8 @@ class ReplicaPool:
         episode = pending.episode
         place = self._homes.get(episode)
         if place is None:
-            ready = [place for place in self._places if place.ready and len(place.episodes) < self._share]
-            if not ready:
+            ready = [place for place in self._places if place.ready]
+            if not ready or len(self._homes) >= self._room:
                 return
             place = min(ready, key=lambda place: (len(place.episodes), len(place.asked), place.number))
             still = self._asked_still.pop(episode, None)
@@ -222,13 +222,18 @@ class ReplicaPool:
         return [pending for pending in self._pending.values() if pending.episode not in self._homes]
 
     @property
-    def _share(self) -> float:
-        """How many episodes a replica takes: any number, but not those that others can have in a moment."""
+    def _room(self) -> float:
+        """How many episodes those that are ready take: any number, but not those that others can have in a moment.
+
+        Where the number cannot be divided, what is left over is theirs, but never two while another can have one.
+        """
         waited = running_seconds() - self._first_ready
         if waited > _START_TOGETHER or not any(place.is_new for place in self._places):
             return math.inf
         there = sum(place.link is not None for place in self._places)
-        return math.ceil((len(self._homes) + len(self._homeless)) / there)
+        late = sum(place.is_new for place in self._places)
+        episodes = len(self._homes) + len(self._homeless)
+        return episodes - late * (episodes // there) if episodes >= there else there - late
 
     def _answered(self, place: Place, said: Answered) -> None:
         place.hear(said)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counted_policies import FORGETFUL
+from counted_policies import MEETING
 from ray_clusters import connected_cluster_of
 
 from mmact_eval.config.suite_file import load_suite
@@ -77,8 +77,11 @@ def records(results: Sequence[EpisodeResult]) -> Mapping[str, tuple[object, ...]
 
 def test_answers_of_replicas_are_the_policys(cluster: Any, tmp_path: Path) -> None:
     found = []
-    for name, options in (("here", EngineOptions()), ("ray", ON_RAY)):
-        asked = request(tmp_path / name, suite=load_suite("toy-stages"), policy=FORGETFUL, options=options)
+    for name, processes, options in (("here", 1, EngineOptions()), ("ray", 2, ON_RAY)):
+        args = {"place": (tmp_path / f"meeting-{name}").as_uri(), "processes": processes}
+        asked = request(
+            tmp_path / name, suite=load_suite("toy-stages"), policy=MEETING, policy_args=args, options=options
+        )
         outcome = execute(asked)
         found.append(records(outcome.results))
     assert found[0] == found[1]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counted_policies import FORGETFUL
+from counted_policies import FORGETFUL, MEETING
 
 from mmact_eval.commands.ablate import command as ablate
 from mmact_eval.config.suite_file import load_suite
@@ -178,8 +178,14 @@ def test_results_do_not_depend_on_replicas(
     assert list(done) == list(range(replicas))
     assert sum(replica.queries for replica in done.values()) == outcome.engine.queries > 0
     assert sum(replica.batches for replica in done.values()) == outcome.engine.batches
-    assert all(replica.queries for replica in done.values()) or workers < replicas
     assert all(0 < replica.busy_share <= 1 for replica in done.values() if replica.queries)
+
+
+@pytest.mark.parametrize(("replicas", "workers"), [(1, 1), (2, 2), (2, 4), (3, 4)])
+def test_no_replica_is_idle_while_there_are_as_many_workers(tmp_path: Path, replicas: int, workers: int) -> None:
+    args = {"place": (tmp_path / "meeting").as_uri(), "processes": replicas}
+    asked = request(tmp_path, replicas, workers, suite="toy-stages", policy=MEETING, policy_args=args)
+    assert all(replica.queries for replica in execute(asked).engine.replicas.values())
 
 
 @pytest.mark.slow

@@ -168,6 +168,20 @@ def test_the_first_that_is_ready_waits_for_the_others_for_a_moment_alone(monkeyp
     assert begun(world.links[0]) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("asked", "taken"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1]), (6, [2, 2, 2])]
+)
+def test_episodes_that_wait_are_shared_by_all_that_are_about_to_be_ready(
+    monkeypatch: pytest.MonkeyPatch, asked: int, taken: list[int]
+) -> None:
+    world = World(monkeypatch, count=3)
+    for worker in range(asked):
+        world.ask(world.job(worker))
+    for link in world.links:
+        world.make_ready(link)
+    assert [len(begun(link)) for link in world.links] == taken
+
+
 def begun(link: Link) -> list[int]:
     return [message.episode.init_state for message in link.inbox if isinstance(message, Begin)]
 
