@@ -118,7 +118,10 @@ def two_arms(state_mode: str) -> Adapter:
 
 def _require_released(state_mode: str, whose: str) -> None:
     if state_mode != "as_released":
-        raise UsageError(f"policy mmact: state_mode={state_mode} is for one arm of LIBERO; {whose} have one state only")
+        raise UsageError(
+            f"MM-ACT: state_mode={state_mode} is for one arm of LIBERO; {whose} have one state only, "
+            "state_mode=as_released"
+        )
 
 
 def adapter_for(env_spec: EnvSpec, state_mode: str) -> Adapter:

@@ -26,8 +26,8 @@ from mmact_eval.policies.mmact.vocabulary import PUBLISHED
 from mmact_eval.recording.images import write_video
 
 
-def moments_of(cache: Path, *folders: Path, side: int = 32) -> Moments:
-    return load_moments(folders, source(folders, "eef_axisangle_gripper2"), side, cache, lambda line: None)
+def moments_of(cache: Path, *folders: Path, side: int = 32, state: str = "eef_axisangle_gripper2") -> Moments:
+    return load_moments(folders, source(folders, state), side, cache, lambda line: None)
 
 
 def test_moments_are_the_frames_with_pictures_and_what_was_meant_from_there_on(data: Path, tmp_path: Path) -> None:
@@ -47,6 +47,18 @@ def test_moments_are_the_frames_with_pictures_and_what_was_meant_from_there_on(d
     np.testing.assert_allclose(found.states[1], [0.2, 0.2, 0.2, 0.04, 0.04, 0.04, 0.2, 0.2], rtol=1e-6)
     assert (found.pixels[0, 0, 12:18, 4:12] == (250, 200, 0)).all()
     assert (found.pixels[0, 1, 12:18, 4:12] == (5, 55, 255)).all()
+
+
+def test_calvins_robot_is_known_by_its_cameras(make_data: Callable[..., Path], data: Path, tmp_path: Path) -> None:
+    folder = make_data(suite="calvin-smoke")
+    found = moments_of(tmp_path, folder, state="as_released")
+    assert (found.pixels[0, 0, 12:18, 4:12] == (250, 200, 0)).all(), "the scene's camera is the first"
+    # Position, angles divided by 5, opening and last command of the gripper.
+    np.testing.assert_allclose(found.states[1], [0.2, 0.2, 0.2, 0.04, 0.04, 0.04, 0.2, 0.2], rtol=1e-6)
+    with pytest.raises(UsageError, match="CALVIN's observations have one state only, state_mode=as_released"):
+        moments_of(tmp_path, folder)
+    with pytest.raises(UsageError, match=r"of different robots: \S+ \(libero\), \S+ \(calvin\)"):
+        moments_of(tmp_path, data, folder)
 
 
 def test_pictures_are_made_smaller_and_videos_read(make_data: Callable[..., Path], tmp_path: Path) -> None:
