@@ -17,6 +17,7 @@ from mmact_eval.envs.calvin import plugin
 from mmact_eval.envs.calvin.chains import chains, sentences
 from mmact_eval.policies.expert import make_policy
 from mmact_eval.protocols import Env, Needs
+from mmact_eval.recording.perturbed import Perturbed
 from mmact_eval.rollout import run_episode
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode, EpisodeResult
@@ -74,6 +75,12 @@ def test_it_may_be_asked_at_every_step_or_at_every_eighth(env: Env, suite: Suite
     one, eight = solve(env, suite, 8, chunk=1), solve(env, suite, 8, chunk=8)
     assert one.outcome == eight.outcome == "success"
     assert one.queries == one.steps > 4 * eight.queries
+
+
+def test_what_a_recording_adds_to_its_actions_it_corrects(env: Env, suite: Suite) -> None:
+    policy = Perturbed(make_policy(plugin.spec(suite)), suite.protocol, noise=0.06, random_start=12)
+    result = run_episode(env, policy, Episode(suite.name, "chain", 8, 0), suite.protocol)
+    assert result.outcome == "success", [*result.stages, result.error]
 
 
 def test_two_workers_give_what_one_gives(suite: Suite) -> None:
