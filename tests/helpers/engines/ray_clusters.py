@@ -19,13 +19,18 @@ _SMALL = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
 
 
 @contextmanager
-def cluster_of(cpus: Sequence[int]) -> Iterator[Any]:
-    """A `ray.cluster_utils.Cluster` with a node for each number, which is how many CPUs it is said to have."""
+def cluster_of(cpus: Sequence[int], **settings: object) -> Iterator[Any]:
+    """A `ray.cluster_utils.Cluster` with a node for each number, which is how many CPUs it is said to have.
+
+    Args:
+        cpus: of each node; the first is the head.
+        settings: of Ray itself, in addition.
+    """
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": cpus[0], "_system_config": _SETTINGS, **_SMALL}
+    head = {"num_cpus": cpus[0], "_system_config": {**_SETTINGS, **settings}, **_SMALL}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for number in cpus[1:]:

@@ -56,7 +56,7 @@ class Chaos:
         self._command = [
             sys.executable, "-m", "mmact_eval", "run", "--suite", "toy", "--policy", "toy", "--episodes", "40",
             "--out", "run", "--engine", "ray", "--ray-address", cluster.address, "--workers", "3", "--retries", "50",
-            "--policy-replicas", "2", "--policy-gpus", "0", "--set", "env_args.step_seconds=0.05", "--format", "none",
+            "--policy-replicas", "2", "--policy-gpus", "0", "--set", "env_args.step_seconds=0.12", "--format", "none",
         ]  # fmt: skip
         self._driver = self._started()
 
@@ -118,6 +118,45 @@ def test_results_do_not_depend_on_nodes_and_workers(tmp_path: Path, nodes: int, 
         options = EngineOptions(engine="ray", workers=workers, cluster=cluster.address)
         found = execute(RunRequest(suite, "random", episodes=6, out=tmp_path / "ray", options=options))
     assert records(found.results) == records(whole.results)
+
+
+_GREEDY = """
+import time
+from pathlib import Path
+from mmact_eval.policies.toy import ToyPolicy
+
+class Greedy(ToyPolicy):
+    def act(self, queries):
+        if any(query.episode.init_state == 2 for query in queries):
+            try:
+                Path(__file__).with_name("mark").open("x").close()
+            except FileExistsError:
+                return super().act(queries)
+            self.hoard = [bytearray(b"x") * 2**30 for _ in range(4)]
+            time.sleep(100)
+        return super().act(queries)
+"""
+
+
+def test_a_replica_without_memory_costs_its_episodes_an_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Ray's memory monitor ends it, at 2 GiB more than is in use now."""
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    memory = {name.rstrip(":"): int(kib) / 2**20 for name, kib, *_ in lines}
+    if memory["MemAvailable"] < 8:
+        pytest.skip("needs 8 GiB of free memory")
+    most = 1 - (memory["MemAvailable"] - 2) / memory["MemTotal"]
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "mine.py").write_text(_GREEDY)
+    asked = RunRequest(load_suite("toy"), f"{tmp_path}/policy/mine.py:Greedy", episodes=4, out=tmp_path / "ray")
+    with cluster_of([2, 2], memory_usage_threshold=most, memory_monitor_refresh_ms=100) as cluster:
+        options = EngineOptions(engine="ray", workers=2, policy_replicas=2, policy_gpus=0.0, cluster=cluster.address)
+        outcome = execute(replace(asked, options=options))
+    assert [result.outcome for result in outcome.results] == ["success"] * 8
+    assert max(result.attempts for result in outcome.results) == 2
+    assert "was ended by Ray, because" in caplog.text
+    assert sum(replica.restarts for replica in outcome.engine.replicas.values()) == 1
 
 
 @pytest.fixture
