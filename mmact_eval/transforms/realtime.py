@@ -43,9 +43,11 @@ class Realtime(Settings):
         hz: control steps a second.
         latency: seconds, or ``measured``: what the policy took for the batch, on this machine; such results are not
             reproducible, and the policy is no longer `deterministic`.
-        meanwhile: ``chunk``: as above; ``still``: the robot always stands still until the answer is there.
-        begin: ``in_time``: of a chunk that arrives d steps late the first d actions, whose time is over, are dropped;
-            ``at_first``: it is executed from its first action on.
+        meanwhile: ``chunk``: as above; ``still``: the policy is asked when the robot has done what it was told, and the
+            robot stands still until the answer is there, as in a control loop that waits for its policy.
+        begin: ``in_time``: of a chunk that arrives when the robot has gone on for d steps, the first d actions, whose
+            time is over, are dropped; steps in which it stood still are none of these, as all is where the policy saw
+            it. ``at_first``: it is executed from its first action on.
 
     A latency of 0 changes nothing, the policy's name included. Actions that are absolute are refused: which of them
     stands still is not known before the first observation.
@@ -78,8 +80,9 @@ class _Course:
     Attributes:
         last: (D,) the action executed last.
         chunk: (N, D) what is being executed, as far as it is left.
-        coming: the chunk that is under way, from the action on with which it will begin; None if none is.
+        coming: the chunk that is under way; None if none is.
         left: steps until it arrives.
+        due: steps until the next question.
         asked: how often the policy was asked in this episode.
         passed, stale, stalled: steps since it was asked last; those of them in which the robot went on with a chunk
             although a newer one was under way; those in which it stood still.
@@ -89,13 +92,21 @@ class _Course:
     chunk: Actions
     coming: Actions | None = None
     left: int = 0
+    due: int = 0
     asked: int = 0
     passed: int = 0
     stale: int = 0
     stalled: int = 0
 
-    def wait(self, steps: int, still: Callable[[Actions], Actions], goes_on: bool) -> Actions:
-        """(steps, D): what the robot does meanwhile; `still` makes an action that stands still after another."""
+    def wait(self, steps: int, still: Callable[[Actions], Actions], goes_on: bool, in_time: bool) -> Actions:
+        """(steps, D): what the robot does meanwhile.
+
+        Args:
+            steps: how many.
+            still: makes an action that stands still after another.
+            goes_on: whether it goes on with the chunk that it has.
+            in_time: whether of a chunk that arrives what would have been done meanwhile is dropped.
+        """
         going = self.chunk[:steps] if goes_on else self.chunk[:0]
         self.chunk = self.chunk[steps:]  # its time passes, executed or not
         standing = np.tile(still(going[-1] if len(going) else self.last), (steps - len(going), 1))
@@ -103,7 +114,7 @@ class _Course:
         self.stalled += len(standing)
         self.left -= steps
         if not self.left and self.coming is not None:
-            self.chunk, self.coming = self.coming, None
+            self.chunk, self.coming = self.coming[self.stale if in_time else 0 :], None
         return np.concatenate([going, standing])
 
     def go_on(self, steps: int) -> Actions:
@@ -114,6 +125,7 @@ class _Course:
     def done(self, actions: Actions) -> Actions:
         """These are executed."""
         self.passed += len(actions)
+        self.due -= len(actions)
         self.last = actions[-1]
         return actions
 
@@ -152,12 +164,12 @@ class RealtimePolicy(TransformedPolicy):
         courses = [self._course(query) for query in queries]
         # The inner policy counts the queries that it is asked.
         asking = [replace(query, index=course.asked) for query, course in zip(queries, courses, strict=True)
-                  if not course.left]  # fmt: skip
+                  if not course.due]  # fmt: skip
         seconds, answers = self._asked(asking)
         told = iter(answers)
         outputs: list[PolicyOutput | PolicyFailure] = []
         for course in courses:
-            answer = None if course.left else next(told)
+            answer = None if course.due else next(told)
             outputs.append(answer if isinstance(answer, PolicyFailure) else self._output(course, answer, seconds))
         # Only now: a batch in which something raised is asked again, query by query.
         for query, course, output in zip(queries, courses, outputs, strict=True):
@@ -186,18 +198,22 @@ class RealtimePolicy(TransformedPolicy):
         return np.where(self._gripper, after, self._at_start)
 
     def _output(self, course: _Course, answer: PolicyOutput | None, seconds: float) -> PolicyOutput:
-        goes_on = self._settings.meanwhile == "chunk"
         if answer is None:
-            return PolicyOutput(course.done(course.wait(min(course.left, self._replan), self._still, goes_on)))
+            return PolicyOutput(self._next(course))
         said = course.figures() if course.passed else {}
         new = checked_actions(answer, self.spec.action.dim)
-        late = self._settings.steps(seconds)
+        late, executed = self._settings.steps(seconds), min(self._replan, len(new))
         course.asked, course.passed, course.stale, course.stalled = course.asked + 1, 0, 0, 0
-        course.coming, course.left = new[late:] if self._settings.begin == "in_time" else new, late
-        steps = max(late, min(self._replan, len(new)))
-        waited = course.wait(min(late, self._replan), self._still, goes_on)
-        fresh = course.go_on(min(steps, self._replan) - len(waited))
+        course.coming, course.left = new, late
+        course.due = max(late, executed) if self._settings.meanwhile == "chunk" else late + executed
         extras = dict(answer.extras)
         if said:
             extras["figures"] = {**extras.get("figures", {}), **said}
-        return replace(answer, actions=course.done(np.concatenate([waited, fresh])), extras=extras)
+        return replace(answer, actions=self._next(course), extras=extras)
+
+    def _next(self, course: _Course) -> Actions:
+        """What is executed before the inner loop asks again, or the inner policy is asked again."""
+        steps = min(course.due, self._replan)
+        goes_on, in_time = self._settings.meanwhile == "chunk", self._settings.begin == "in_time"
+        waited = course.wait(min(course.left, steps), self._still, goes_on, in_time)
+        return course.done(np.concatenate([waited, course.go_on(steps - len(waited))]))

@@ -73,22 +73,25 @@ def by_the_clock(policy: Planner, replan: int, late: int, steps: int, meanwhile:
     """The same, step by step: an answer is asked for, is under way, arrives, and is executed from then on."""
     chunk: list[Actions] = []
     coming: list[Actions] | None = None
-    arrives, ask_next, asked, waiting = -1, 0, 0, False
+    arrives, ask_next, asked, waiting, moved = -1, 0, 0, False, 0
     last, executed = STILL, []
     for step in range(steps):
         if coming is None and step >= ask_next:
             coming = list(policy.answer(step, asked))
             arrives, ask_next, asked = step + late, step + min(replan, len(coming)), asked + 1
-            waiting = True
+            ask_next += late if meanwhile == "still" else 0
+            waiting, moved = True, 0
         if coming is not None and step == arrives:
-            chunk, coming, waiting = coming[late:] if begin == "in_time" else coming, None, False
+            chunk, coming, waiting = coming[moved:] if begin == "in_time" else coming, None, False
             if step >= ask_next and late:  # it took longer than the next question could wait
                 coming = list(policy.answer(step, asked))
                 arrives, ask_next, asked = step + late, step + min(replan, len(coming)), asked + 1
-                waiting = True
+                waiting, moved = True, 0
         following = chunk.pop(0) if chunk else None
         if following is None or (waiting and meanwhile == "still"):
             following = np.array([0, 0, last[2]], np.float32)
+        else:
+            moved += waiting
         last = following
         executed.append(following)
     return np.stack(executed)
@@ -125,7 +128,8 @@ def test_a_policy_with_chunks_long_enough_never_stands_still_again() -> None:
     protocol = Protocol(max_steps=100, replan=3)
     executed, outputs = rolled_out(realtime(Planner(6), protocol, hz=10, latency=0.21), protocol, 30)
     np.testing.assert_array_equal(executed[:3], [STILL] * 3)
-    np.testing.assert_allclose(executed[3:, 0] * 1000, np.arange(4, 31), rtol=1e-5)  # each action at its time
+    # The first chunk begins where the robot has waited for it, the others where it has gone on meanwhile.
+    np.testing.assert_allclose(executed[3:, 0] * 1000, [1, 2, 3, *np.arange(7, 31)], rtol=1e-5)
     assert "figures" not in outputs[0].extras
     assert outputs[1].extras["figures"] == {"steps_between_answers": 3, "stale_steps": 0, "stalled_steps": 3}
     assert outputs[2].extras["figures"] == {"steps_between_answers": 3, "stale_steps": 3, "stalled_steps": 0}
@@ -138,10 +142,20 @@ def test_a_policy_that_is_slower_than_its_chunks_is_not_asked_meanwhile() -> Non
     assert [(q.index, int(q.observation.state["step"][0])) for q in inner.asked] == [(0, 0), (1, 5), (2, 10), (3, 15)]
     assert [len(output.actions) for output in outputs[:4]] == [2, 2, 1, 2]
     assert [output.text for output in outputs[:4]] == ["0", None, None, "1"]
-    np.testing.assert_array_equal(executed, [STILL] * 20)  # a chunk of 4 is over before it is there
+    np.testing.assert_array_equal(executed[:5], [STILL] * 5)
+    np.testing.assert_allclose(executed[5:9, 0] * 1000, [1, 2, 3, 4], rtol=1e-5)
+    np.testing.assert_array_equal(executed[9], [0, 0, 1])  # stands still, the gripper as it was told last
+    np.testing.assert_array_equal(executed[10:15], [[0, 0, 1]] * 5)  # a chunk of 4 is over before it is there
     late, _ = rolled_out(realtime(Planner(4), protocol, hz=10, latency=0.5, begin="at_first"), protocol, 20)
-    np.testing.assert_allclose(late[5:9, 0] * 1000, [1, 2, 3, 4], rtol=1e-5)
-    np.testing.assert_array_equal(late[9], [0, 0, 1])  # stands still, the gripper as it was told last
+    np.testing.assert_array_equal(late[:10], executed[:10])
+    np.testing.assert_allclose(late[10:14, 0] * 1000, [6, 7, 8, 9], rtol=1e-5)
+
+
+def test_a_robot_that_stands_still_while_it_waits_does_all_that_is_said() -> None:
+    protocol = Protocol(max_steps=100, replan=4)
+    executed, _ = rolled_out(realtime(Planner(4), protocol, hz=10, latency=0.5, meanwhile="still"), protocol, 27)
+    moves = executed[(executed[:, :2] != 0).any(1), 0] * 1000
+    np.testing.assert_allclose(moves, [1, 2, 3, 4, 10, 11, 12, 13, 19, 20, 21, 22], rtol=1e-5)
 
 
 def test_episodes_of_a_batch_do_not_mix_and_one_without_an_answer_is_asked_again() -> None:
