@@ -14,6 +14,7 @@ from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.machine.file_systems import may_be_shared
 from mmact_eval.runs.files import holder
 from mmact_eval.runs.files.holder import Holder, HolderFile, InUse
+from mmact_eval.runs.files.named_process import this_process
 
 NAME = "run.lock"
 
@@ -105,7 +106,7 @@ class RunLock:
             self.warning = f"{self.warning}; {taken}" if self.warning else taken
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(holder.this_process())
+        self._file.write(this_process())
         self._file.flush()
 
     def _hold(self) -> None:

@@ -121,6 +121,9 @@ def test_who_holds_a_folder_is_known_by_the_file_that_is_open(tmp_path: Path) ->
     assert holder(tmp_path)[0] == "unknown"
     (tmp_path / "run.lock").write_text("process 99999999999999 on x")
     assert holder(tmp_path)[0] == "free"
+    for number in (str(10**30), "9" * 5000, "0", "-5", "twelve"):
+        (tmp_path / "run.lock").write_text(f"process {number} on {platform.node()} since 2026-01-01T00:00:00+00:00")
+        assert holder(tmp_path) == ("free", None)
 
 
 def test_a_run_that_goes_on_and_is_killed(tmp_path: Path) -> None:
