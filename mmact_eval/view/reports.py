@@ -18,6 +18,7 @@ from mmact_eval.results.report_data import LinksMedia, Report
 from mmact_eval.results.reporting import read_report
 from mmact_eval.studies.as_it_stands import read_study, report_as_it_stands
 from mmact_eval.view.catalogue import Catalogue
+from mmact_eval.view.runs.run_watch import RunWatch
 
 _KEPT = 12
 """Pages; each is a few megabytes at most, as videos are outside."""
@@ -49,7 +50,10 @@ class Page:
 
 
 class Reports:
-    """Makes pages, one at a time. Names: ``r-RUN``, ``c-RUN-RUN…`` for a comparison, ``s-STUDY``, by identities."""
+    """Makes pages, one at a time. Names: ``r-RUN``, ``c-RUN-RUN…`` for a comparison, ``s-STUDY``, by identities.
+
+    Parts of a run count as one, in which they are put together.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -91,11 +95,17 @@ class Reports:
             if folder is None:
                 raise NoSuchPage("this study is not there any more.")
             return study_state(folder), lambda: report_as_it_stands(folder)
-        found = [self._catalogue.run(identity) for identity in identities]
-        if None in found:
-            raise NoSuchPage("this run is not there any more." if kind == "r" else "a run is not there any more.")
-        runs = [run for run in found if run is not None]
-        return [run.state_of_files() for run in runs], lambda: read_report([run.folder for run in runs])
+        runs: list[RunWatch] = []
+        names: list[str] = []
+        for identity in identities:
+            run = self._catalogue.run(identity)
+            found, called = ([run], {}) if run is not None else self._catalogue.parts(identity)
+            if not found:
+                raise NoSuchPage("this run is not there any more." if kind == "r" else "a run is not there any more.")
+            name = called.get("name", "")
+            runs += found
+            names += [called["path"] if name and name in names else name] * len(found)
+        return [run.state_of_files() for run in runs], lambda: read_report([run.folder for run in runs], names)
 
 
 def study_state(folder: Path) -> object:

@@ -19,9 +19,9 @@ from mmact_eval.runs.files.live import Live, LiveProcess, Worked, write_live
 from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.runs.shard import Shard
-from mmact_eval.view.holder import holder
-from mmact_eval.view.run_watch import RunWatch
-from mmact_eval.view.state import Signs, judge
+from mmact_eval.view.runs.holder import holder
+from mmact_eval.view.runs.run_watch import RunWatch
+from mmact_eval.view.runs.state import Signs, judge
 
 
 def toy_run(folder: Path, episodes: int = 3) -> Path:
@@ -87,7 +87,7 @@ def test_what_may_not_be_read_is_said_and_told_once_it_may(tmp_path: Path, monke
 
     watch = RunWatch(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("mmact_eval.view.counts.open", denied, raising=False)
+        patch.setattr("mmact_eval.view.runs.counts.open", denied, raising=False)
         record = told(watch)
         assert (record["state"], record["why"]) == ("damaged", "episodes cannot be read: Permission denied")
     assert told(watch)["state"] == "finished"
