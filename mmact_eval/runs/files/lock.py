@@ -113,7 +113,7 @@ class RunLock:
         try:
             self._holder = HolderFile(self._folder)
         except InUse as error:
-            raise _held(self._folder, error) from error
+            raise _in_use(self._folder, *_who(self._folder, error)) from error
 
     def _is_in_place(self) -> bool:
         try:
@@ -123,12 +123,26 @@ class RunLock:
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
+class BeingWritten(RunFolderError):
+    """A folder is to be read as it is, and somebody writes it.
+
+    Attributes:
+        told: which and by whom.
+    """
+
+    def __init__(self, folder: Path, holder: str, if_over: str = "") -> None:
+        self.told = f"{folder} is in use by {holder or 'another process'}.{if_over}"
+        super().__init__(
+            f"{self.told} Wait until that run is over, or stop it (its command resumes it), and try again."
+        )
+
+
 @contextmanager
 def not_written(folder: Path) -> Iterator[None]:
     """Keep writers out of a folder that is read, which need not be writable, and leave nothing in it.
 
     Raises:
-        RunFolderError: somebody writes it.
+        BeingWritten: somebody writes it.
         OSError: that cannot be told.
     """
     with ExitStack() as held:
@@ -141,21 +155,21 @@ def not_written(folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in _IN_USE:
-                    raise _in_use(folder, file.read().strip()) from error
+                    raise BeingWritten(folder, file.read().strip()) from error
         try:
             holder.require_free(folder)
         except InUse as error:
-            raise _held(folder, error) from error
+            raise BeingWritten(folder, *_who(folder, error)) from error
         yield
 
 
-def _held(folder: Path, found: InUse) -> RunFolderError:
-    """What a holder's file tells of a folder that is in use."""
+def _who(folder: Path, found: InUse) -> tuple[str, str]:
+    """What a holder's file tells of who has a folder, and what can be done if that is over."""
     if found.holder is None:
-        return _in_use(folder, "")
+        return "", ""
     wait = f"wait {holder.STALE / 60:.0f} minutes, or " if found.holder.key else ""
     advice = f" If it is over, {wait}delete {folder / holder.NAME}."
-    return _in_use(folder, f"{_name(found.holder)}{holder.seen(found.ago)}", advice)
+    return f"{_name(found.holder)}{holder.seen(found.ago)}", advice
 
 
 def _name(found: Holder | None) -> str:
