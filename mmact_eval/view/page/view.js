@@ -371,7 +371,7 @@ async function follow() {
 }
 
 recall();
-at("zone").textContent = `Times are of the zone ${zone()}.`;
+at("zone").textContent = `Times are local: ${zone()}.`;
 at("tools").onsubmit = (event) => event.preventDefault();
 at("tools").oninput = () => { waitingFor = {}; shown = ROWS_AT_ONCE; list(); remember(); };
 at("more").onclick = () => { shown += ROWS_AT_ONCE; list(); remember(); };

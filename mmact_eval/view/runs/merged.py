@@ -14,14 +14,10 @@ def merged_from(sessions: Sequence[Session]) -> dict[str, Any] | None:
     Returns:
         ``count``: how many runs; ``runs``: their folders as typed; ``parts``: whether they were parts of one.
     """
-    last = next((session for session in reversed(sessions) if session.event == "merge"), None)
-    if last is None:
+    number = next((number for number in reversed(range(len(sessions))) if sessions[number].event == "merge"), None)
+    if number is None:
         return None
-    told = (last.model_extra or {}).get("merged")
+    told = (sessions[number].model_extra or {}).get("merged")
     folders = [str(folder) for folder in told] if isinstance(told, list) else []
-    starts = [session for session in sessions if session.event == "start"]
-    return {
-        "count": len(folders),
-        "runs": folders,
-        "parts": bool(starts) and all(session.shard is not None for session in starts),
-    }
+    shards = {session.shard for session in sessions[:number] if session.event == "start"}
+    return {"count": len(folders), "runs": folders, "parts": None not in shards and len(shards) == len(folders)}

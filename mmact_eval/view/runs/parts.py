@@ -90,8 +90,9 @@ def told_together(whole: Whole, runs: Mapping[str, RunWatch], records: Mapping[s
         runs, records: of its parts, by identity; what could not be told of a part is not there.
     """
     of = {number: records[identity] for number, identity in sorted(whole.parts.items())}
-    there = [record for record in of.values() if record.get("state") != "damaged"]
-    watches = [runs[whole.parts[number]] for number, record in of.items() if record in there]
+    sound = [number for number, record in of.items() if record.get("state") != "damaged"]
+    there, watches = [of[number] for number in sound], [runs[whole.parts[number]] for number in sound]
+    working = [record for record in there if record.get("state") in ACTIVE]
     state, why = _state(whole, of)
     alike = len({str(watch.plan) for watch in watches}) <= 1
     if not alike:
@@ -104,16 +105,17 @@ def told_together(whole: Whole, runs: Mapping[str, RunWatch], records: Mapping[s
         "why": why,
         "count": whole.count,
         "here": len(of),
-        "planned": _planned(whole, watches, there, alike),
         "counting": any(record.get("counting") for record in there),
         "created": min((record["created"] for record in there if record.get("created")), default=""),
-        "started": min((record["started"] for record in there if record.get("started")), default=""),
+        "started": min((record["started"] for record in working or there if record.get("started")), default=""),
         "changed": max((record.get("changed", 0.0) for record in of.values()), default=0.0),
         "not_real": first.get("not_real", []),
         "host": ", ".join(hosts) if len(hosts) <= 3 else f"{len(hosts)} machines",
         "workers": sum(record.get("workers") or 0 for record in there) or None,
     }
     tally = total([watch.tally for watch in watches if watch.tally is not None])
+    planned = _planned(whole, watches, there, alike)
+    found["planned"] = planned and max(planned, tally.episodes)
     found |= {"done": tally.episodes, "errors": tally.errors, "queries": tally.queries, "error": tally.last_error}
     if alike and watches:
         found |= figures(tally, watches[0].stages)

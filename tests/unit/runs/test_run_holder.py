@@ -248,7 +248,7 @@ def test_the_kind_of_a_file_system_is_that_of_the_innermost_mount(
 
 
 _RACER = """
-import errno, fcntl, os, sys
+import errno, fcntl, os, platform, sys
 from pathlib import Path
 from mmact_eval.errors import RunFolderError
 from mmact_eval.runs.files import holder, lock
@@ -256,7 +256,7 @@ from mmact_eval.runs.files import holder, lock
 def flock(*_):
     raise OSError(errno.ENOLCK, "no locks")
 
-fcntl.flock, holder.WATCH, holder.platform.node = flock, 0.0, lambda: f"{sys.argv[2]}-{won}"
+fcntl.flock, holder.WATCH, platform.node = flock, 0.0, lambda: f"{sys.argv[2]}-{won}"
 folder, inside, won = Path(sys.argv[1]), Path(sys.argv[1]) / "inside", 0
 print("ready", flush=True)
 sys.stdin.readline()

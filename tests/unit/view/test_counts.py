@@ -16,7 +16,7 @@ from mmact_eval.results.reporting import summarize_folder
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.files.episode_log import to_line
 from mmact_eval.types import Episode, EpisodeResult, Outcome, Stage
-from mmact_eval.view import lines as lines_module
+from mmact_eval.view.runs import lines as lines_module
 from mmact_eval.view.runs.counts import EpisodeCounts, Tally
 from mmact_eval.view.runs.lines import Line, read_line
 

@@ -75,7 +75,7 @@ def test_a_merged_run_says_how_many_parts_it_is_of_and_which(root: Path) -> None
     records = shown(root)
     folders = [str(root / "mine" / f"shard-{index}-of-3") for index in range(3)]
     assert records[identity(root / "merged")]["merged"] == {"count": 3, "runs": folders, "parts": True}
-    assert records[identity(root / "again")]["merged"]["runs"] == [str(root / "merged")]
+    assert records[identity(root / "again")]["merged"] == {"count": 1, "runs": [str(root / "merged")], "parts": False}
     assert records[identity(root / "mine" / "shard-0-of-3")]["merged"] is None
 
 
