@@ -14,7 +14,7 @@ from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.machine.file_systems import may_be_shared
 from mmact_eval.runs.files import holder
 from mmact_eval.runs.files.holder import Holder, HolderFile, InUse
-from mmact_eval.runs.files.named_process import this_process
+from mmact_eval.runs.files.named_process import named_process, this_process
 
 NAME = "run.lock"
 
@@ -90,7 +90,7 @@ class RunLock:
         except OSError as error:
             if error.errno in _IN_USE:
                 self._file.seek(0)
-                raise _in_use(self._folder, self._file.read().strip()) from error
+                raise _in_use(self._folder, _writer(self._file.read().strip())) from error
             self._hold()
             self.warning = (
                 f"the file system of {self._folder} has no locks ({error.strerror}); {self._folder / holder.NAME} "
@@ -121,6 +121,13 @@ class RunLock:
         except FileNotFoundError:
             return False
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _writer(text: str) -> str:
+    """Who has locked a folder, by what its lock file says: who reads one (`not_written`) leaves no name there."""
+    process = named_process(text)
+    is_over = process is not None and process.is_of_here and not process.is_there()
+    return "a program that reads it, such as mmact-eval merge" if is_over else text
 
 
 class BeingWritten(RunFolderError):
