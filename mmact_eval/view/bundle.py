@@ -145,7 +145,7 @@ def _report_of(catalogue: Catalogue, identity: str, record: dict[str, Any]) -> C
     """How the report of a run or study is made; None if it has nothing to show."""
     if record["kind"] == "study":
         study = catalogue.study(identity)
-        return None if study is None or record["why"] else lambda: report_as_it_stands(study)
+        return None if study is None or record["why"] else lambda: report_as_it_stands(*study.folders)
     if not record.get("done") or record["state"] == "damaged":
         return None
     run = catalogue.run(identity)

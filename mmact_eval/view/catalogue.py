@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
-from mmact_eval.machine.regular_file import Signature, signature
-from mmact_eval.studies.as_it_stands import read_study
+from mmact_eval.machine.regular_file import Signature
 from mmact_eval.view.discover import Found, discover
 from mmact_eval.view.runs.parts import Whole, told_together, wholes
 from mmact_eval.view.runs.run_watch import RunWatch
+from mmact_eval.view.studies import FoundStudy, found_studies
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Catalogue:
         self._version = 0
         self._runs: dict[str, RunWatch] = {}
         self._wholes: dict[str, Whole] = {}
-        self._studies: dict[str, tuple[Path, Signature | None]] = {}
+        self._studies: dict[str, tuple[FoundStudy, tuple[Signature | None, ...]]] = {}
         self._records: dict[str, tuple[int, dict[str, Any]]] = {}
         self._gone: dict[str, int] = {}
         self._problems: list[dict[str, str]] = []
@@ -82,8 +82,8 @@ class Catalogue:
         runs = [self._runs.get(part) for part in whole.parts.values()]
         return [run for run in runs if run is not None], self._named(whole)
 
-    def study(self, name: str) -> Path | None:
-        """A study's folder by its identity."""
+    def study(self, name: str) -> FoundStudy | None:
+        """A study by its identity."""
         found = self._studies.get(name)
         return None if found is None else found[0]
 
@@ -147,9 +147,9 @@ class Catalogue:
             self._publish(name, self._record(watch))
         for name in self._runs.keys() - folders.keys():
             del self._runs[name]
-        studies = {identity(folder): folder for folder in found.studies}
-        for name, folder in studies.items():
-            self._publish(name, self._study_record(name, folder))
+        studies = {_of_study(study): study for study in found_studies(found.studies)}
+        for name, study in studies.items():
+            self._publish(name, self._study_record(name, study))
         self._publish_wholes()
         self._forget(folders.keys() | studies.keys() | self._wholes.keys())
         self._note_problems(found)
@@ -191,23 +191,23 @@ class Catalogue:
         place = self._place(whole.place)
         return {**place, "name": _shown(whole.name)} if whole.name else place
 
-    def _study_record(self, name: str, folder: Path) -> dict[str, Any]:
-        now = signature(folder / "study.json")
-        before = self._studies.get(name)
-        if before == (folder, now) and name in self._records:
+    def _study_record(self, name: str, found: FoundStudy) -> dict[str, Any]:
+        now = found.signature()
+        if self._studies.get(name) == (found, now) and name in self._records:
             return self._records[name][1]
-        self._studies[name] = (folder, now)
-        record: dict[str, Any] = {"kind": "study", **self._place(folder), "title": folder.name, "arms": [], "why": ""}
+        self._studies[name] = (found, now)
+        place, parts = self._place(found.place), len(found.folders)
+        record: dict[str, Any] = {"kind": "study", **place, "title": found.place.name, "arms": [], "why": ""}
         try:
-            study = read_study(folder)
+            study = found.read()
         except RunFolderError as error:
             return {**record, "why": " ".join(str(error).split())[:400]}
         arms = [
-            {"name": arm.name, "label": arm.label, "run": identity(folder / arm.name),
+            {"name": arm.name, "label": arm.label, "runs": [identity(folder / arm.name) for folder in found.folders],
              "baseline": arm.name == study.baseline, "stopped": study.stopped.get(arm.name, "")}
             for arm in study.arms
         ]  # fmt: skip
-        return {**record, **clipped({"title": study.title, "arms": arms})}
+        return {**record, **clipped({"title": study.title, "arms": arms}), "count": parts if parts > 1 else None}
 
     def _place(self, folder: Path) -> dict[str, str]:
         """Where a folder is: in full, and as it is called under its root."""
@@ -242,6 +242,12 @@ class Catalogue:
 def _of_whole(whole: Whole) -> str:
     """A short name for a run in parts, the same as long as these stay where they are."""
     return identity(whole.place / f"{whole.digest}-of-{whole.count}")
+
+
+def _of_study(study: FoundStudy) -> str:
+    """A short name for a study, the same as long as it, or its parts, stay where they are."""
+    first, *others = study.folders
+    return identity(study.place / f"study-of-{first.name.rpartition('-')[2]}" if others else first)
 
 
 def clipped(value: Any) -> Any:

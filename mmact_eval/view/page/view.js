@@ -275,8 +275,13 @@ function showStudies() {
   at("studies").hidden = found.length === 0;
   at("study-list").replaceChildren(...found.map(([id, record]) => studyCard(id, record)));
 }
+/* The run of an arm; of a study in parts the one that its parts come to. */
+function runOf(arm) {
+  const there = arm.runs.filter((id) => items.has(id)), whole = there.find((id) => wholeOf.has(id));
+  return items.get(whole ? wholeOf.get(whole) : there[0]);
+}
 function studyCard(id, record) {
-  const runs = record.arms.map((arm) => items.get(arm.run)).filter(Boolean);
+  const runs = record.arms.map(runOf).filter(Boolean);
   const done = runs.reduce((sum, run) => sum + (run.done ?? 0), 0), planned = runs.reduce((sum, run) => sum + (run.planned ?? 0), 0);
   const running = runs.filter((run) => ACTIVE.has(run.state)).length;
   const errors = runs.reduce((sum, run) => sum + (run.errors ?? 0), 0);
@@ -285,7 +290,7 @@ function studyCard(id, record) {
   const bar = make("span", { className: "bar" }, make("i"));
   bar.firstChild.style.width = planned ? `${(100 * done) / planned}%` : "0";
   const arms = record.arms.length ? `${runs.length === record.arms.length ? "" : `${runs.length} of `}${counted(record.arms.length, "arm")}` : "";
-  const said = [arms, planned ? `${done} of ${planned} episodes` : "", running ? `${running} running` : ""].filter(Boolean);
+  const said = [record.count ? counted(record.count, "part") : "", arms, planned ? `${done} of ${planned} episodes` : "", running ? `${running} running` : ""].filter(Boolean);
   return make("article", { className: `study${running ? "" : " s-finished"}` }, make("h3", {}, title),
     make("p", { className: "quiet", textContent: record.name }), record.why ? make("p", { className: "errors", textContent: record.why }) : bar,
     make("p", { className: "quiet", textContent: said.join(" · ") }), armList(record),
@@ -294,7 +299,7 @@ function studyCard(id, record) {
 
 function armList(record) {
   const lines = record.arms.slice(0, 8).map((arm) => {
-    const run = items.get(arm.run), rate = run && known(run.rate) && run.state !== "damaged" ? percent(run.rate) : "–";
+    const run = runOf(arm), rate = run && known(run.rate) && run.state !== "damaged" ? percent(run.rate) : "–";
     return [make("dt", { textContent: arm.label + (arm.baseline ? " (baseline)" : "") }), make("dd", { textContent: rate, title: arm.stopped })];
   });
   return make("dl", { className: "arms" }, ...lines.flat());

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mmact_eval.commands.ablate import command as ablate
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.derived.merge import merge
 from mmact_eval.runs.files.live import Live, Worked, write_live
@@ -177,3 +178,35 @@ def test_the_report_of_parts_is_one_arm_and_compares_with_another_run(root: Path
     assert "against mine" in reports.page(f"c-{name}-{identity(root / 'merged')}").text
     assert "5 reports" in write_bundle([root], tmp_path / "site")
     assert (tmp_path / "site" / "reports" / f"p-{name}" / "report.html").is_file()
+
+
+def test_a_study_in_parts_is_one_study_with_one_report(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(
+        "name: two\ntitle: What it costs\nbase: {suite: toy, policy: random, episodes: 3}\n"
+        "arms:\n  plain: {}\n  late: {label: 4 bins, transforms: [{quantize: {bins: 4}}]}\n"
+    )
+    given = ["--study", str(tmp_path / "two.yaml"), "--out", str(tmp_path / "runs/two"), "--format", "none"]
+    for index in range(2):
+        ablate.main([*given, "--shard", f"{index}/2"], standalone_mode=False)
+    catalogue = Catalogue([tmp_path / "runs"])
+    catalogue.look()
+    items = catalogue.changes()["items"]
+    ((name, study),) = [(name, record) for name, record in items.items() if record["kind"] == "study"]
+    assert (study["name"], study["title"], study["count"], study["why"]) == ("two", "What it costs", 2, "")
+    arms = [record for record in items.values() if record["kind"] == "parts"]
+    assert sorted(record["name"] for record in arms) == ["two/late", "two/plain"]
+    assert [record["done"] for record in arms] == [6, 6]
+    page = Reports(catalogue).page(f"s-{name}").text
+    assert "What it costs: Toy point reacher" in page
+    assert "of 6 pairs" in page
+    assert "part 0 of 2" not in page
+    write_bundle([tmp_path / "runs"], tmp_path / "site")
+    assert (tmp_path / "site" / "reports" / f"s-{name}" / "report.html").is_file()
+    file = tmp_path / "runs/two/shard-1-of-2/study.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "title": "Another"}))
+    catalogue.look()
+    assert "are parts of different studies" in catalogue.changes()["items"][name]["why"]
+    shutil.rmtree(file.parent)
+    catalogue.look()
+    (study,) = [record for record in catalogue.changes()["items"].values() if record["kind"] == "study"]
+    assert (study["name"], study["count"]) == ("two/shard-0-of-2", None)
