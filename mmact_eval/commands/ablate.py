@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
     from mmact_eval.results.report_data import Report
+    from mmact_eval.runs.shard import Shard
     from mmact_eval.studies.execute import ArmOutcome
 
 
@@ -95,23 +97,42 @@ def command(
     wanted = report_formats([formats])
     with stopped_safely():
         outcomes = run_study(planned, until_decided, lambda text: click.echo(text, err=True), together)
-        return _tell(study_report(planned, outcomes, model), outcomes, planned.folder, wanted)
+        return _tell(study_report(planned, outcomes, model), outcomes, planned.folder, wanted, asked.shard)
 
 
-def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: list[str]) -> int:
-    """Print the tables and where things are; the exit code says whether all arms came to results."""
+def _tell_tables(report: Report) -> None:
     from mmact_eval.results.terminal_table import text_pairings, text_table
 
+    for arm in report.runs:
+        click.echo(text_table(arm.summary, arm.arm))
+    for suite in report.suites:
+        click.echo(text_pairings(suite), nl=bool(suite.pairings))
+
+
+def _tell(report: Report, outcomes: list[ArmOutcome], folder: Path, formats: list[str], shard: Shard | None) -> int:
+    """Print the tables, of a part only what it is one of, and where things are; the exit code says whether all arms
+    came to results."""
+    from mmact_eval.results.reporting import notes_on_parts
+
     with written_reports(report, folder, formats):
-        for arm in report.runs:
-            click.echo(text_table(arm.summary, arm.arm))
-        for suite in report.suites:
-            click.echo(text_pairings(suite), nl=bool(suite.pairings))
+        if shard is None:
+            _tell_tables(report)
+        else:
+            for text in report.not_real:
+                click.echo(f"Not the real thing: {text}")
+        said_below = notes_on_parts(report.runs)
         for sentence in (*report.warnings, *(note for suite in report.suites for note in suite.notes)):
-            click.echo(f"Note: {sentence}", err=True)
+            if sentence not in said_below:
+                click.echo(f"Note: {sentence}", err=True)
         for outcome in outcomes:
             for warning in outcome.run.warnings if outcome.run else ():
                 click.echo(f"Warning: {outcome.arm.label}: {warning}.", err=True)
+    if shard is not None:
+        parts, whole = shlex.quote(str(folder.parent)), shlex.quote(f"{folder.parent}-whole")
+        click.echo(
+            f"This is part {shard.index} of {shard.count} of the study; once all are done: mmact-eval merge {parts} "
+            f"--out {whole}, and the study's command with --out {whole} and without --shard compares the arms"
+        )
     runs = [outcome.run for outcome in outcomes]
     errors = sum(result.outcome == "error" for run in runs if run for result in run.results)
     if errors:

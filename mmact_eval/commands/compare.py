@@ -89,7 +89,7 @@ def command(run_a: str, run_b: str, margin: float, alpha: float, allow: tuple[st
 
 def _text(compared: Compared, alpha: float) -> str:
     suite, pairing, verdict = compared.suite, compared.pairing, compared.verdict
-    lines = ["", f"{suite.title}: {pairing.second} (B) against {pairing.first} (A)"]
+    lines = ["", f"{suite.title}: {pairing.first} (A) and {pairing.second} (B)"]
     lines += dict.fromkeys(f"Not the real thing: {text}" for arm in suite.arms for text in arm.summary.not_real)
     lines += [f"Note: {arm.arm}: {text}" for arm in suite.arms for text in arm.summary.warnings]
     if not pairing.blocked:

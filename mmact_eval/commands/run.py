@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,15 +116,45 @@ def _tell(results: Results, formats: Sequence[str]) -> int:
     return 1 if errors or outcome.videos_missing else 0
 
 
-def _told(number: int, replica: ReplicaReport) -> str:
-    """What a replica of the policy did, in a line."""
-    gpu = f", of GPUs {replica.peak_gpu_memory_mib / 1024:.2f} GiB" if replica.peak_gpu_memory_mib else ""
-    restarts = f", restarted {counted(replica.restarts, 'time')}" if replica.restarts else ""
-    asked = f"{counted(replica.queries, 'query', 'queries')} in {counted(replica.batches, 'batch', 'batches')}"
+_FEW_REPLICAS = 8
+"""No more are told of one by one."""
+
+
+def _told_of(replicas: Mapping[int, ReplicaReport]) -> Iterator[str]:
+    """What the replicas of the policy did, a line for each, or one for all if there are many."""
+    if len(replicas) > _FEW_REPLICAS:
+        yield _told_of_many(list(replicas.values()))
+        return
+    for number, replica in sorted(replicas.items()):
+        yield (
+            f"Replica {number} of the policy: {_asked(replica.queries, replica.batches)}, busy "
+            f"{100 * replica.busy_share:.0f} % of the time, peak memory {replica.peak_memory_mib / 1024:.2f} GiB"
+            f"{_gpu(replica.peak_gpu_memory_mib)}{_restarted(replica.restarts)}"
+        )
+
+
+def _told_of_many(replicas: Sequence[ReplicaReport]) -> str:
+    asked = _asked(sum(one.queries for one in replicas), sum(one.batches for one in replicas))
+    busy = [100 * one.busy_share for one in replicas]
+    idle = sum(not one.queries for one in replicas)
     return (
-        f"Replica {number} of the policy: {asked}, busy {100 * replica.busy_share:.0f} % of the time, peak memory "
-        f"{replica.peak_memory_mib / 1024:.2f} GiB{gpu}{restarts}"
-    )
+        f"{len(replicas)} replicas of the policy: {asked}, busy {min(busy):.0f} to {max(busy):.0f} % of the time, "
+        f"{sum(busy) / len(busy):.0f} % on average, peak memory of one "
+        f"{max(one.peak_memory_mib for one in replicas) / 1024:.2f} GiB"
+        f"{_gpu(max(one.peak_gpu_memory_mib for one in replicas))}{_restarted(sum(one.restarts for one in replicas))}"
+    ) + (f"; {idle} of them answered nothing" if idle else "")
+
+
+def _asked(queries: int, batches: int) -> str:
+    return f"{counted(queries, 'query', 'queries')} in {counted(batches, 'batch', 'batches')}"
+
+
+def _gpu(mib: float) -> str:
+    return f", of GPUs {mib / 1024:.2f} GiB" if mib else ""
+
+
+def _restarted(times: int) -> str:
+    return f", restarted {counted(times, 'time')}" if times else ""
 
 
 def _show(results: Results, outcome: RunOutcome) -> None:
@@ -140,8 +170,8 @@ def _show(results: Results, outcome: RunOutcome) -> None:
     if memory:
         each = ", ".join(f"{mib / 1024:.2f}" for _, mib in sorted(memory.items()))
         click.echo(f"Peak memory of the workers: {each} GiB")
-    for number, replica in sorted(outcome.engine.replicas.items()):
-        click.echo(_told(number, replica))
+    for line in _told_of(outcome.engine.replicas):
+        click.echo(line)
     for warning in outcome.warnings:
         click.echo(f"Warning: {warning}.", err=True)
     missing = len(outcome.planned) - len(outcome.results)

@@ -18,6 +18,7 @@ from typing import Any
 
 from mmact_eval import registry
 from mmact_eval.derived.agreement import remarks, require_same
+from mmact_eval.derived.asked_for import asked_differently
 from mmact_eval.derived.building import bring_artifacts, bring_logs, whole_folder
 from mmact_eval.derived.sources import Source, opened, parts_of
 from mmact_eval.derived.together import Together, listed, missing, together
@@ -87,12 +88,9 @@ def merge_into(half: Path, out: Path, sources: Sequence[Source], allow_missing: 
     """
     require_same(sources, allow_renderer)
     whole = together(sources)
-    lacking = missing(sources, whole.results)
+    lacking, differently = missing(sources, whole.results), asked_differently(sources)
     if lacking and not allow_missing:
-        raise RunFolderError(
-            f"missing: {listed(lacking)}. Run them and merge again; or --allow-missing, and the run's command goes on "
-            "with what comes of it."
-        )
+        raise RunFolderError(_refused(lacking, differently))
     manifest, scope = _manifest(sources, whole)
     write_manifest(half, manifest)
     files = sum(bring_artifacts(result, whole.folders[result.episode], half) for result in whole.results.values())
@@ -101,9 +99,23 @@ def merge_into(half: Path, out: Path, sources: Sequence[Source], allow_missing: 
     (half / "sessions.jsonl").write_text("".join(_sessions(sources, scope, allow_renderer)), encoding="utf-8")
     bring_logs(_names(sources), half)
     notes = [*remarks(sources), *(warning.rstrip(".") for source in sources for warning in source.run.warnings)]
+    notes += [f"the parts were not asked for the same episodes: {'; '.join(differently)}"] if differently else []
     notes += [f"{files} videos and other files of episodes were brought along"] if files else []
     return Merged(
         out, len(sources), len(whole.results), len(whole.doubles), lacking, without_shard(manifest.command), notes
+    )
+
+
+def _refused(lacking: Sequence[str], differently: Sequence[str]) -> str:
+    """What is missing, why, as far as that is known, and what to do."""
+    either = "or --allow-missing, and the run's command goes on with what comes of it."
+    if not differently:
+        return f"missing: {listed(lacking)}. Run them and merge again; {either}"
+    lines = "\n".join(f"  - {line}" for line in differently)
+    return (
+        f"the parts were not asked for the same episodes:\n{lines}\nSo these are missing: {listed(lacking)}.\n"
+        "Give all parts the same --tasks, --episodes and --init-states: run those again that had others (what is done "
+        f"is kept), and merge again; {either}"
     )
 
 

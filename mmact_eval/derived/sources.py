@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmact_eval.errors import RunFolderError, UsageError
-from mmact_eval.runs.files.lock import not_written
+from mmact_eval.runs.files.lock import BeingWritten, not_written
 from mmact_eval.runs.manifest import ShardPart
 from mmact_eval.runs.reading import Run, read_run
 from mmact_eval.runs.shard import Shard, planned
@@ -104,20 +104,40 @@ def opened(folders: Sequence[Path], held: ExitStack) -> list[Source]:
         RunFolderError: one is no run folder, cannot be read, contradicts itself, or is being written.
         UsageError: one is something else.
     """
-    sources = []
     for folder in folders:
         _require_run(folder)
-        try:
-            held.enter_context(not_written(folder))
-        except OSError as error:
-            raise RunFolderError(f"cannot read {folder}: {error.strerror}.") from error
-        sources.append(Source.of(read_run(folder)))
+    _keep_from_being_written(folders, held)
+    sources = [Source.of(read_run(folder)) for folder in folders]
     for source in sources:
         if source.run.manifest.made_with.of_command(_RECORDING) is not None:
             raise _recorded(source.run.folder)
     if all(source.shard for source in sources):
         sources.sort(key=lambda source: (source.shard.count, source.shard.index) if source.shard else (0, 0))
     return sources
+
+
+def _keep_from_being_written(folders: Sequence[Path], held: ExitStack) -> None:
+    """Let nobody write them until `held` is over.
+
+    Raises:
+        RunFolderError: some are being written; names all of them.
+    """
+    busy: list[BeingWritten] = []
+    for folder in folders:
+        try:
+            held.enter_context(not_written(folder))
+        except BeingWritten as error:
+            busy.append(error)
+        except OSError as error:
+            raise RunFolderError(f"cannot read {folder}: {error.strerror}.") from error
+    if len(busy) == 1:
+        raise busy[0]
+    if busy:
+        lines = "\n".join(f"  - {one.told}" for one in busy)
+        raise RunFolderError(
+            f"{len(busy)} of these runs are not over yet:\n{lines}\n"
+            "Wait until they are, or stop them (their commands resume them), and merge again."
+        )
 
 
 def _require_run(folder: Path) -> None:

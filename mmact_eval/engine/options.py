@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mmact_eval.machine.capacity import usable_cores
+from mmact_eval.wording import counted
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,26 @@ class EngineOptions:
     def workers_here(self) -> int:
         """Worker processes on this machine: those asked for, or as many as there are cores for."""
         return self.workers or usable_cores()
+
+    @property
+    def without_effect(self) -> list[str]:
+        """What was asked for and does nothing, a sentence each, without its stop."""
+        found = []
+        local = self.engine == EngineOptions.engine
+        if local and self.worker_cpus != EngineOptions.worker_cpus:
+            found.append(f"--worker-cpus {self.worker_cpus:g} does nothing: it is for --engine ray")
+        if not self.policy_replicas and self.policy_gpus not in (0, EngineOptions.policy_gpus):
+            found.append(
+                f"--policy-gpus {self.policy_gpus:g} does nothing without --policy-replicas: the policy is called in "
+                "this process"
+            )
+        workers = self.workers_here if local else self.workers
+        if self.policy_replicas != "auto" and 0 < workers < self.policy_replicas:
+            found.append(
+                f"{self.policy_replicas} policy replicas for {counted(workers, 'worker')}: no more than {workers} of "
+                "them ever work at a time, as a worker has one episode and that one replica"
+            )
+        return found
 
 
 @dataclass(frozen=True)

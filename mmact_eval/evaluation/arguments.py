@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -91,7 +92,43 @@ def with_processes(
     replicas = asked.policy_replicas if policy_replicas is None else policy_replicas
     if replicas != "auto":
         replicas = whole(replicas, "policy_replicas", at_least=0)
-    return replace(asked, policy_replicas=replicas)
+    return checked(replace(asked, policy_replicas=replicas))
+
+
+_AT_LEAST = {"max_batch": 1, "retries": 0, "cached_envs": 1, "turn": 0, "max_errors_in_a_row": 1}
+_MORE_THAN_NOTHING = ("worker_cpus", "policy_timeout")
+
+
+def checked(options: EngineOptions) -> EngineOptions:
+    """The options, their numbers as plain ones.
+
+    Raises:
+        UsageError: a number makes no sense, or there is an address of a cluster and an engine that has none.
+    """
+    found: dict[str, Any] = {name: whole(getattr(options, name), f"options.{name}", n) for name, n in _AT_LEAST.items()}
+    for name in (*_MORE_THAN_NOTHING, "policy_gpus"):
+        found[name] = _finite(getattr(options, name), f"options.{name}")
+        if found[name] < 0 or (name in _MORE_THAN_NOTHING and not found[name]):
+            least = "more than 0" if name in _MORE_THAN_NOTHING else "at least 0"
+            raise UsageError(f"options.{name} must be {least}, not {found[name]:g}.")
+    if options.engine == EngineOptions.engine and options.cluster:
+        raise UsageError(f'options.cluster is for the engine ray, and the engine is "{options.engine}".')
+    return replace(options, **found)
+
+
+def _finite(number: Any, what: str) -> float:
+    """As a `float`, of numpy's kinds too.
+
+    Raises:
+        UsageError: it is none, infinite or NaN.
+    """
+    try:
+        found = float(number)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found) or isinstance(number, str):
+        raise UsageError(f"{what} must be a number, not {number!r}.")
+    return found
 
 
 def heard_by(on_episode: Callable[[EpisodeResult], object] | None) -> Callable[[EpisodeResult], bool]:

@@ -85,11 +85,11 @@ def make_report(suites: Sequence[SuiteReport], arms: Sequence[str], title: str =
         if len(suites) > 1 and (average := _average(arm, suites)) is not None
     }  # fmt: skip
     notes = [note for arm in arms for note in joining_notes(arm, [run.run for run in runs if run.arm == arm])]
-    notes += _parts(runs)
+    notes += notes_on_parts(runs)
     return Report(shown, tuple(arms), tuple(suites), averages, _not_real(runs), tuple(notes))
 
 
-def _parts(runs: Sequence[ArmRun]) -> list[str]:
+def notes_on_parts(runs: Sequence[ArmRun]) -> list[str]:
     """A sentence for each run that is one part of several."""
     return [
         f"{arm.arm} on {arm.run.suite} is {shard.in_words} of a run (--shard); mmact-eval merge puts parts together."

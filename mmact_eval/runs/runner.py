@@ -82,7 +82,7 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
                 runs.pop(name, None)
                 outcomes[name] = error
         if runs:
-            _run(runs, make_engine(arms, options), outcomes)
+            _run(runs, make_engine(arms, options), outcomes, options.without_effect)
     return {name: outcomes[name] for name in requests}
 
 
@@ -105,10 +105,17 @@ def _shared_options(requests: Mapping[str, RunRequest]) -> EngineOptions:
     return first[1].options
 
 
-def _run(runs: Mapping[str, OpenRun], engine: Engine, outcomes: dict[str, RunOutcome | MmactEvalError]) -> None:
-    """Let the engine run its arms, which are these runs, and note what each came to."""
+def _run(
+    runs: Mapping[str, OpenRun],
+    engine: Engine,
+    outcomes: dict[str, RunOutcome | MmactEvalError],
+    warnings: Sequence[str],
+) -> None:
+    """Let the engine run its arms, which are these runs, and note what each came to; warn of what is of all."""
     shown = {name: (len(run.planned), run.left_alone) for name, run in runs.items()}
     with Progress(shown, bar=any(run.shows_progress for run in runs.values())) as progress:
+        for warning in warnings:
+            progress.say(f"warning: {warning}")
         for name, run in runs.items():
             run.progress = progress.of(name)
             if run.done_before:

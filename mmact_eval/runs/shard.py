@@ -140,6 +140,15 @@ def planned(suite: str, plan: WholePlan) -> list[Episode]:
     ]
 
 
+def number_planned(plan: WholePlan) -> int | None:
+    """How many episodes `whole_plan` told, without making them; None if it is none."""
+    states = (stretch for seeds in plan.values() for told in seeds.values() for stretch in told.split(","))
+    try:
+        return sum(map(len, map(_numbers, states)))
+    except (ValueError, OverflowError):
+        return None
+
+
 def by_task(episodes: Sequence[Episode]) -> list[Episode]:
     """The same task by task, in the order in which each came first: the order that a plan in few words keeps."""
     return planned(episodes[0].suite, whole_plan(episodes)) if episodes else []

@@ -86,19 +86,27 @@ def read_study(folder: Path) -> StudyRecord:
     return StudyRecord(folder, title, tuple(sorted(arms, key=lambda arm: arm.name != baseline)), baseline, stopped)
 
 
-def report_as_it_stands(folder: Path) -> Report:
+def report_as_it_stands(folder: Path, *others: Path) -> Report:
     """The report of all arms that have completed an episode.
+
+    Args:
+        folder: the study's, or that of a part of it.
+        others: those of other parts, whose episodes are put together with these, arm by arm.
 
     Raises:
         RunFolderError: it is no study's folder, no arm has completed an episode, or an arm contradicts itself.
         UsageError: arms cannot be put side by side.
     """
     study = read_study(folder)
-    shown = [arm for arm in study.arms if _has_completed(folder / arm.name)]
+    there = {arm: [part / arm.name for part in (folder, *others) if _has_completed(part / arm.name)]
+             for arm in study.arms}  # fmt: skip
+    shown = [arm for arm, folders in there.items() if folders]
     if not shown:
         raise RunFolderError(f"no arm of the study in {folder} has completed an episode yet.")
-    names = [f"{arm.label} (baseline)" if arm.name == study.baseline else arm.label for arm in shown]
-    report = reporting.read_report([folder / arm.name for arm in shown], names, study.allow)
+    called = {arm: f"{arm.label} (baseline)" if arm.name == study.baseline else arm.label for arm in shown}
+    folders = [part for arm in shown for part in there[arm]]
+    names = [called[arm] for arm in shown for _ in there[arm]]
+    report = reporting.read_report(folders, names, study.allow)
     colon = "" if study.title.endswith("?") else ":"
     title = f"{study.title}{colon} {', '.join(suite.title for suite in report.suites)}"
     return replace(report, title=title, warnings=(*report.warnings, *_warnings(study, shown)))

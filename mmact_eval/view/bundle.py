@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import Any
 
 from mmact_eval import __version__
 from mmact_eval.errors import MmactEvalError, UsageError
-from mmact_eval.machine.regular_file import require_regular
+from mmact_eval.machine.regular_file import read_bytes, require_regular
 from mmact_eval.results.report_data import Report
 from mmact_eval.results.reporting import read_report
+from mmact_eval.runs.made_with import as_map
 from mmact_eval.studies.as_it_stands import report_as_it_stands
 from mmact_eval.view.catalogue import Catalogue
 from mmact_eval.view.page_files import page_file
@@ -32,6 +34,9 @@ _LARGEST = 4 << 30
 
 MARK = "view-bundle.json"
 
+_OURS = {"index.html", "view.css", "view.js", "data.js", "reports", MARK}
+_REPORT = re.compile("[rsp]-[0-9a-f]{12}")
+
 
 def write_bundle(
     roots: Sequence[Path], out: Path, videos: bool = True, tell: Callable[[str], None] = lambda text: None
@@ -40,7 +45,8 @@ def write_bundle(
 
     Args:
         roots: folders with runs and studies.
-        out: the bundle's folder: a new one, an empty one, or an earlier bundle, which is replaced.
+        out: the bundle's folder: a new one, an empty one, or an earlier bundle with nothing else in it, which is
+            replaced.
         videos: whether videos and pictures are copied into it, or left out.
         tell: called with a line where a report could not be made.
 
@@ -50,8 +56,8 @@ def write_bundle(
     Raises:
         UsageError: there is something else in `out`, it cannot be written, or there are no runs.
     """
-    out = Path(os.path.abspath(out))
-    _require_own(out)
+    out = Path(os.path.realpath(out))
+    earlier = _earlier_bundle(out)
     catalogue = Catalogue(roots)
     catalogue.look()
     found = catalogue.changes()
@@ -67,19 +73,38 @@ def write_bundle(
         raise UsageError(f"cannot write the bundle to {out}: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return f"Wrote {out / 'index.html'}: {counted(made, 'report')}. It opens in a browser as it is."
+    replaced = f" The bundle that was there, {earlier}, is replaced." if earlier else ""
+    return f"Wrote {out / 'index.html'}: {counted(made, 'report')}. It opens in a browser as it is.{replaced}"
 
 
-def _require_own(out: Path) -> None:
-    """Nothing of anybody else's is overwritten."""
+def _earlier_bundle(out: Path) -> str:
+    """Of when the bundle is that is there, "" if there is none. Nothing of anybody else's is overwritten.
+
+    Raises:
+        UsageError: there is something else.
+    """
     try:
-        there = os.listdir(out)
+        there = set(os.listdir(out))
+        reports = set(os.listdir(out / "reports")) if "reports" in there else set()
     except FileNotFoundError:
-        return
+        return ""
     except OSError as error:
         raise UsageError(f"cannot write the bundle to {out}: {error.strerror}.") from error
-    if there and MARK not in there:
+    if not there:
+        return ""
+    try:
+        mark = as_map(json.loads(read_bytes(out / MARK, 4096)))
+    except (OSError, ValueError):
+        mark = {}
+    if not mark.get("made") or not mark.get("version"):
         raise UsageError(f"{out} holds something else than a bundle; choose a new folder.")
+    foreign = sorted(there - _OURS) + sorted(f"reports/{name}" for name in reports if not _REPORT.fullmatch(name))
+    if foreign:
+        raise UsageError(
+            f"{out} is a bundle, and holds something else too, which would be lost: {', '.join(foreign[:5])}"
+            f"{', …' if len(foreign) > 5 else ''}. Move it out of there, or choose a new folder."
+        )
+    return f"of {mark['made']}"
 
 
 def _write(part: Path, catalogue: Catalogue, found: dict[str, Any], videos: bool, tell: Callable[[str], None]) -> int:
@@ -103,7 +128,7 @@ def _write(part: Path, catalogue: Catalogue, found: dict[str, Any], videos: bool
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     left_out = "" if videos else " Videos and pictures were left out."
     found["note"] = (
-        f"As of {now}, by mmact-eval {__version__}.{left_out} Comparisons are made by `mmact-eval view` and "
+        f"by mmact-eval {__version__}.{left_out} Comparisons are made by `mmact-eval view` and "
         "`mmact-eval report`; of studies they are here."
     )
     data = json.dumps(found, separators=(",", ":")).replace("<", "\\u003c")
@@ -120,11 +145,13 @@ def _report_of(catalogue: Catalogue, identity: str, record: dict[str, Any]) -> C
     """How the report of a run or study is made; None if it has nothing to show."""
     if record["kind"] == "study":
         study = catalogue.study(identity)
-        return None if study is None or record["why"] else lambda: report_as_it_stands(study)
-    run = catalogue.run(identity)
-    if run is None or not record.get("done") or record["state"] == "damaged":
+        return None if study is None or record["why"] else lambda: report_as_it_stands(*study.folders)
+    if not record.get("done") or record["state"] == "damaged":
         return None
-    return lambda: read_report([run.folder])
+    run = catalogue.run(identity)
+    runs, named = ([run], {}) if run is not None else catalogue.parts(identity)
+    names = [named.get("name", "")] * len(runs)
+    return (lambda: read_report([run.folder for run in runs], names)) if runs else None
 
 
 def _copier(folder: Path, videos: bool) -> Callable[[Path], str | None]:

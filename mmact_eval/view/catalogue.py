@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mmact_eval.errors import RunFolderError
-from mmact_eval.machine.regular_file import Signature, signature
-from mmact_eval.studies.as_it_stands import read_study
+from mmact_eval.machine.regular_file import Signature
 from mmact_eval.view.discover import Found, discover
-from mmact_eval.view.run_watch import RunWatch
+from mmact_eval.view.runs.parts import Whole, told_together, wholes
+from mmact_eval.view.runs.run_watch import RunWatch
+from mmact_eval.view.studies import FoundStudy, found_studies
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class Catalogue:
         self._lock = threading.Lock()
         self._version = 0
         self._runs: dict[str, RunWatch] = {}
-        self._studies: dict[str, tuple[Path, Signature | None]] = {}
+        self._wholes: dict[str, Whole] = {}
+        self._studies: dict[str, tuple[FoundStudy, tuple[Signature | None, ...]]] = {}
         self._records: dict[str, tuple[int, dict[str, Any]]] = {}
         self._gone: dict[str, int] = {}
         self._problems: list[dict[str, str]] = []
@@ -72,8 +74,16 @@ class Catalogue:
         """A run by its identity."""
         return self._runs.get(name)
 
-    def study(self, name: str) -> Path | None:
-        """A study's folder by its identity."""
+    def parts(self, name: str) -> tuple[list[RunWatch], dict[str, str]]:
+        """The parts of a run by its identity, and the ``name`` and ``path`` of that; none if there is no such run."""
+        whole = self._wholes.get(name)
+        if whole is None:
+            return [], {}
+        runs = [self._runs.get(part) for part in whole.parts.values()]
+        return [run for run in runs if run is not None], self._named(whole)
+
+    def study(self, name: str) -> FoundStudy | None:
+        """A study by its identity."""
         found = self._studies.get(name)
         return None if found is None else found[0]
 
@@ -84,9 +94,9 @@ class Catalogue:
             since: the ``version`` of the answer before; "" for everything.
 
         Returns:
-            JSON-ready: ``version``; ``whole`` if it is everything; ``items`` by identity, with ``kind`` run or study;
-            identities that are ``gone``; ``counting`` runs whose episodes are not all read; ``ready`` once everything
-            was looked at; ``problems`` with folders; ``now``, seconds since 1970.
+            JSON-ready: ``version``; ``whole`` if it is everything; ``items`` by identity, with ``kind`` run, study or
+            parts (of one run); identities that are ``gone``; ``counting`` runs whose episodes are not all read;
+            ``ready`` once everything was looked at; ``problems`` with folders; ``now``, seconds since 1970.
         """
         epoch, _, number = since.partition(".")
         known = int(number) if epoch == self._epoch and number.isascii() and number.isdigit() else -1
@@ -98,7 +108,9 @@ class Catalogue:
                 "whole": known < 0,
                 "items": items,
                 "gone": gone,
-                "counting": sum(bool(record.get("counting")) for _, record in self._records.values()),
+                "counting": sum(
+                    bool(record.get("counting")) for _, record in self._records.values() if record["kind"] == "run"
+                ),
                 "ready": self._looked,
                 "roots": [str(root) for root in self.roots],
                 "problems": list(self._problems),
@@ -133,10 +145,13 @@ class Catalogue:
             else:
                 watch.look(count=not watch.counting)
             self._publish(name, self._record(watch))
-        studies = {identity(folder): folder for folder in found.studies}
-        for name, folder in studies.items():
-            self._publish(name, self._study_record(name, folder))
-        self._forget(folders.keys() | studies.keys())
+        for name in self._runs.keys() - folders.keys():
+            del self._runs[name]
+        studies = {_of_study(study): study for study in found_studies(found.studies)}
+        for name, study in studies.items():
+            self._publish(name, self._study_record(name, study))
+        self._publish_wholes()
+        self._forget(folders.keys() | studies.keys() | self._wholes.keys())
         self._note_problems(found)
         self._looked = True
 
@@ -148,6 +163,7 @@ class Catalogue:
                     return
                 run.look()
                 self._publish(name, self._record(run))
+            self._publish_wholes()
 
     def _record(self, watch: RunWatch) -> dict[str, Any]:
         try:
@@ -158,28 +174,45 @@ class Catalogue:
             watch.counting = False
         return {"kind": "run", **self._place(watch.folder), **clipped(told)}
 
-    def _study_record(self, name: str, folder: Path) -> dict[str, Any]:
-        now = signature(folder / "study.json")
-        before = self._studies.get(name)
-        if before == (folder, now) and name in self._records:
+    def _publish_wholes(self) -> None:
+        """Put parts of the same run together, as they were published last."""
+        self._wholes = {_of_whole(whole): whole for whole in wholes(self._runs)}
+        for name, whole in self._wholes.items():
+            of = {part: self._records[part][1] for part in whole.parts.values()}
+            try:
+                told = clipped(told_together(whole, self._runs, of))
+            except Exception:  # which must not hide the parts
+                log.warning("the parts in %s cannot be put together", whole.place, exc_info=True)
+                continue
+            parts = [part for _, part in sorted(whole.parts.items())]
+            self._publish(name, {"kind": "parts", **self._named(whole), **told, "parts": parts})
+
+    def _named(self, whole: Whole) -> dict[str, str]:
+        place = self._place(whole.place)
+        return {**place, "name": _shown(whole.name)} if whole.name else place
+
+    def _study_record(self, name: str, found: FoundStudy) -> dict[str, Any]:
+        now = found.signature()
+        if self._studies.get(name) == (found, now) and name in self._records:
             return self._records[name][1]
-        self._studies[name] = (folder, now)
-        record: dict[str, Any] = {"kind": "study", **self._place(folder), "title": folder.name, "arms": [], "why": ""}
+        self._studies[name] = (found, now)
+        place, parts = self._place(found.place), len(found.folders)
+        record: dict[str, Any] = {"kind": "study", **place, "title": found.place.name, "arms": [], "why": ""}
         try:
-            study = read_study(folder)
+            study = found.read()
         except RunFolderError as error:
             return {**record, "why": " ".join(str(error).split())[:400]}
         arms = [
-            {"name": arm.name, "label": arm.label, "run": identity(folder / arm.name),
+            {"name": arm.name, "label": arm.label, "runs": [identity(folder / arm.name) for folder in found.folders],
              "baseline": arm.name == study.baseline, "stopped": study.stopped.get(arm.name, "")}
             for arm in study.arms
         ]  # fmt: skip
-        return {**record, **clipped({"title": study.title, "arms": arms})}
+        return {**record, **clipped({"title": study.title, "arms": arms}), "count": parts if parts > 1 else None}
 
     def _place(self, folder: Path) -> dict[str, str]:
         """Where a folder is: in full, and as it is called under its root."""
-        root = max((root for root in self.roots if folder.is_relative_to(root)), key=lambda root: len(root.parts))
-        short = str(folder.relative_to(root))
+        roots = [root for root in self.roots if folder.is_relative_to(root)]
+        short = str(folder.relative_to(max(roots, key=lambda root: len(root.parts)))) if roots else "."
         return {"path": _shown(str(folder)), "name": _shown(folder.name if short == "." else short)}
 
     def _publish(self, name: str, record: dict[str, Any]) -> None:
@@ -195,7 +228,6 @@ class Catalogue:
             for name in [name for name in self._records if name not in there]:
                 self._version += 1
                 del self._records[name]
-                self._runs.pop(name, None)
                 self._studies.pop(name, None)
                 self._gone[name] = self._version
 
@@ -205,6 +237,17 @@ class Catalogue:
             told.append({"folder": "", "why": "there are too many folders here; name those with runs"})
         with self._lock:
             self._problems = told
+
+
+def _of_whole(whole: Whole) -> str:
+    """A short name for a run in parts, the same as long as these stay where they are."""
+    return identity(whole.place / f"{whole.digest}-of-{whole.count}")
+
+
+def _of_study(study: FoundStudy) -> str:
+    """A short name for a study, the same as long as it, or its parts, stay where they are."""
+    first, *others = study.folders
+    return identity(study.place / f"study-of-{first.name.rpartition('-')[2]}" if others else first)
 
 
 def clipped(value: Any) -> Any:

@@ -16,8 +16,10 @@ from mmact_eval.errors import UsageError
 from mmact_eval.machine.regular_file import signature
 from mmact_eval.results.report_data import LinksMedia, Report
 from mmact_eval.results.reporting import read_report
-from mmact_eval.studies.as_it_stands import read_study, report_as_it_stands
+from mmact_eval.studies.as_it_stands import report_as_it_stands
 from mmact_eval.view.catalogue import Catalogue
+from mmact_eval.view.runs.run_watch import RunWatch
+from mmact_eval.view.studies import FoundStudy
 
 _KEPT = 12
 """Pages; each is a few megabytes at most, as videos are outside."""
@@ -49,7 +51,10 @@ class Page:
 
 
 class Reports:
-    """Makes pages, one at a time. Names: ``r-RUN``, ``c-RUN-RUN…`` for a comparison, ``s-STUDY``, by identities."""
+    """Makes pages, one at a time. Names: ``r-RUN``, ``c-RUN-RUN…`` for a comparison, ``s-STUDY``, by identities.
+
+    Parts of a run count as one, in which they are put together.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -87,22 +92,28 @@ class Reports:
         """The state of the files that a page is of, and how its report is made."""
         kind, *identities = name.split("-")
         if kind == "s":
-            folder = self._catalogue.study(identities[0])
-            if folder is None:
+            study = self._catalogue.study(identities[0])
+            if study is None:
                 raise NoSuchPage("this study is not there any more.")
-            return study_state(folder), lambda: report_as_it_stands(folder)
-        found = [self._catalogue.run(identity) for identity in identities]
-        if None in found:
-            raise NoSuchPage("this run is not there any more." if kind == "r" else "a run is not there any more.")
-        runs = [run for run in found if run is not None]
-        return [run.state_of_files() for run in runs], lambda: read_report([run.folder for run in runs])
+            return study_state(study), lambda: report_as_it_stands(*study.folders)
+        runs: list[RunWatch] = []
+        names: list[str] = []
+        for identity in identities:
+            run = self._catalogue.run(identity)
+            found, called = ([run], {}) if run is not None else self._catalogue.parts(identity)
+            if not found:
+                raise NoSuchPage("this run is not there any more." if kind == "r" else "a run is not there any more.")
+            name = called.get("name", "")
+            runs += found
+            names += [called["path"] if name and name in names else name] * len(found)
+        return [run.state_of_files() for run in runs], lambda: read_report([run.folder for run in runs], names)
 
 
-def study_state(folder: Path) -> object:
+def study_state(study: FoundStudy) -> object:
     """Equal as long as a study's report would come out the same."""
-    arms = [folder / arm.name for arm in read_study(folder).arms]
+    arms = [folder / arm.name for folder in study.folders for arm in study.read().arms]
     names = ("manifest.json", "sessions.jsonl", "episodes.jsonl")
-    return [signature(folder / "study.json"), *(signature(arm / name) for arm in arms for name in names)]
+    return [study.signature(), *(signature(arm / name) for arm in arms for name in names)]
 
 
 def linked(report: Report, link: Callable[[Path], str | None]) -> str:

@@ -10,12 +10,10 @@ can be reached from ``run.holder``, as everything may have gone on meanwhile.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import errno
 import hashlib
 import logging
 import os
-import platform
 import re
 import threading
 import time
@@ -24,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmact_eval.engine.limits.watching_thread import start_watching
+from mmact_eval.runs.files.named_process import NamedProcess, named_process, this_process
 from mmact_eval.wording import duration
 
 log = logging.getLogger(__name__)
@@ -249,12 +248,6 @@ def _make(place: Path, text: str, own: Path | None) -> None:
         stream.write(text)
 
 
-def this_process() -> str:
-    """How this process is named in files: ``process 12 on node7 since 2026-01-31T12:00:00+00:00``."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return f"process {os.getpid()} on {platform.node()} since {now}"
-
-
 def _myself(key: str) -> str:
     """The content of this process's file."""
     lines = [this_process(), *(f"{k}: {v}" for k, v in _here().items())]
@@ -268,12 +261,10 @@ def _here() -> dict[str, str]:
 
 def _is_over(holder: Holder, folder: Path, own: Path | None) -> bool:
     """Whether a holder is no more. Where nobody can know, it is not."""
-    found = re.match(r"process (\d+) on (\S+) ", holder.name)
-    if found is None:
-        return False
-    here = found[2] == platform.node() and all(holder.told(name) in ("", told) for name, told in _here().items())
-    if here:
-        return not _runs(int(found[1]), holder.told("began"))
+    process = named_process(holder.name)
+    here = all(holder.told(name) in ("", told) for name, told in _here().items())
+    if process is not None and process.is_of_here and here:
+        return not _runs(process, holder.told("began"))
     if not holder.key:
         return False
     ago = _ago(holder, own)
@@ -310,15 +301,9 @@ def seen(ago: float | None) -> str:
     return "" if ago is None else f", last seen {duration(max(0.0, ago))} ago"
 
 
-def _runs(number: int, began: str) -> bool:
+def _runs(process: NamedProcess, began: str) -> bool:
     """Whether a process of this machine runs, and is not another one of the same number."""
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # somebody else's
-    return not began or began == _began(number)
+    return process.is_there() and began in ("", _began(process.number))
 
 
 def _began(number: int) -> str:

@@ -14,6 +14,7 @@ from mmact_eval.errors import RunAborted, RunFolderError
 from mmact_eval.machine.file_systems import may_be_shared
 from mmact_eval.runs.files import holder
 from mmact_eval.runs.files.holder import Holder, HolderFile, InUse
+from mmact_eval.runs.files.named_process import named_process, this_process
 
 NAME = "run.lock"
 
@@ -89,7 +90,7 @@ class RunLock:
         except OSError as error:
             if error.errno in _IN_USE:
                 self._file.seek(0)
-                raise _in_use(self._folder, self._file.read().strip()) from error
+                raise _in_use(self._folder, _writer(self._file.read().strip())) from error
             self._hold()
             self.warning = (
                 f"the file system of {self._folder} has no locks ({error.strerror}); {self._folder / holder.NAME} "
@@ -105,14 +106,14 @@ class RunLock:
             self.warning = f"{self.warning}; {taken}" if self.warning else taken
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(holder.this_process())
+        self._file.write(this_process())
         self._file.flush()
 
     def _hold(self) -> None:
         try:
             self._holder = HolderFile(self._folder)
         except InUse as error:
-            raise _held(self._folder, error) from error
+            raise _in_use(self._folder, *_who(self._folder, error)) from error
 
     def _is_in_place(self) -> bool:
         try:
@@ -122,12 +123,33 @@ class RunLock:
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
+def _writer(text: str) -> str:
+    """Who has locked a folder, by what its lock file says: who reads one (`not_written`) leaves no name there."""
+    process = named_process(text)
+    is_over = process is not None and process.is_of_here and not process.is_there()
+    return "a program that reads it, such as mmact-eval merge" if is_over else text
+
+
+class BeingWritten(RunFolderError):
+    """A folder is to be read as it is, and somebody writes it.
+
+    Attributes:
+        told: which and by whom.
+    """
+
+    def __init__(self, folder: Path, holder: str, if_over: str = "") -> None:
+        self.told = f"{folder} is in use by {holder or 'another process'}.{if_over}"
+        super().__init__(
+            f"{self.told} Wait until that run is over, or stop it (its command resumes it), and try again."
+        )
+
+
 @contextmanager
 def not_written(folder: Path) -> Iterator[None]:
     """Keep writers out of a folder that is read, which need not be writable, and leave nothing in it.
 
     Raises:
-        RunFolderError: somebody writes it.
+        BeingWritten: somebody writes it.
         OSError: that cannot be told.
     """
     with ExitStack() as held:
@@ -140,21 +162,21 @@ def not_written(folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in _IN_USE:
-                    raise _in_use(folder, file.read().strip()) from error
+                    raise BeingWritten(folder, file.read().strip()) from error
         try:
             holder.require_free(folder)
         except InUse as error:
-            raise _held(folder, error) from error
+            raise BeingWritten(folder, *_who(folder, error)) from error
         yield
 
 
-def _held(folder: Path, found: InUse) -> RunFolderError:
-    """What a holder's file tells of a folder that is in use."""
+def _who(folder: Path, found: InUse) -> tuple[str, str]:
+    """What a holder's file tells of who has a folder, and what can be done if that is over."""
     if found.holder is None:
-        return _in_use(folder, "")
+        return "", ""
     wait = f"wait {holder.STALE / 60:.0f} minutes, or " if found.holder.key else ""
     advice = f" If it is over, {wait}delete {folder / holder.NAME}."
-    return _in_use(folder, f"{_name(found.holder)}{holder.seen(found.ago)}", advice)
+    return f"{_name(found.holder)}{holder.seen(found.ago)}", advice
 
 
 def _name(found: Holder | None) -> str:

@@ -28,12 +28,26 @@ function duration(seconds) {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} days`;
 }
 const gib = (mib) => (mib < 1024 ? `${Math.round(mib)} MiB` : `${(mib / 1024).toFixed(1)} GiB`);
-const when = (text) => { const date = new Date(text); return Number.isNaN(date.getTime()) ? text : date.toLocaleString(); };
+/* Times are of the zone that this browser is in; the foot of the page says which. */
+const two = (number) => String(number).padStart(2, "0");
+function when(told) {
+  const date = new Date(told);
+  if (Number.isNaN(date.getTime())) return String(told);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+function zone() {
+  const ahead = -new Date().getTimezoneOffset(), minutes = Math.abs(ahead);
+  const offset = ahead ? `UTC${ahead < 0 ? "−" : "+"}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}` : "UTC";
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  return !name || name === offset ? offset : `${name} (${offset})`;
+}
 const few = (number) => (number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2));
 
 const items = new Map();  // identity → record
 const rows = new Map();  // identity → row
 const ticked = new Set();
+const wholeOf = new Map();  // a part of a run → the run
+const opened = new Set();  // runs whose parts are shown
 let shown = ROWS_AT_ONCE, version = "", now = Date.now() / 1000, order = [];
 
 /* What was chosen outlasts a look at a report. */
@@ -80,30 +94,43 @@ function makeRow(id) {
     details.hidden = !details.hidden;
     toggle.ariaExpanded = String(!details.hidden);
     if (!details.hidden) showFacts(facts, items.get(id));
+    if (!items.get(id).parts) return;
+    if (details.hidden) opened.delete(id); else opened.add(id);
+    list();
   };
   return { node, details, tick, link, about, tags, word, where, why, done, bar, errors, rate, whisker, of, length, left, pace, toggle, facts };
 }
 
 function update(row, id, record) {
   const address = reportOf(id, record), hasResults = Boolean(record.completed || record.errors);
-  row.node.className = `s-${record.state in WORDS ? record.state : "incomplete"}`;
+  row.node.className = `s-${record.state in WORDS ? record.state : "incomplete"}${wholeOf.has(id) ? " part" : ""}`;
+  row.details.className = `details${wholeOf.has(id) ? " part" : ""}`;
   row.node.dataset.run = id;
   put(row.link, record.name);
   if (address && hasResults && record.state !== "damaged") row.link.href = address; else row.link.removeAttribute("href");
   put(row.about, [record.suite, record.policy].filter(Boolean).join(" · "));
-  put(row.tags, [record.part ? `part ${record.part}` : "", record.not_real?.length ? "not the real thing" : ""].filter(Boolean).join(" · "));
+  put(row.tags, [partsOf(record), record.not_real?.length ? "not the real thing" : ""].filter(Boolean).join(" · "));
   row.tags.title = (record.not_real ?? []).join(" ");
   put(row.word, WORDS[record.state] ?? record.state);
   put(row.why, record.why ?? "");
   row.tick.checked = ticked.has(id);
   row.tick.disabled = BUNDLE !== null || (!hasResults && !row.tick.checked);
   row.tick.ariaLabel = `Compare ${record.name}`;
-  row.toggle.ariaLabel = `Details of ${record.name}`;
+  row.toggle.ariaLabel = `${record.parts ? "Parts and details" : "Details"} of ${record.name}`;
   showProgress(row, record);
   showRate(row, record);
   showPace(row, record);
   showWhere(row, record);
   if (!row.details.hidden) showFacts(row.facts, record);
+}
+
+/* Whether a run is a part, has parts, or was merged from some. */
+function partsOf(record) {
+  if (record.part) return `part ${record.part}`;
+  if (record.parts) return record.here === record.count ? counted(record.count, "part") : `${record.here} of ${counted(record.count, "part")}`;
+  const merged = record.merged;
+  if (!merged) return "";
+  return merged.count ? `merged from ${counted(merged.count, merged.parts ? "part" : "run")}` : "merged";
 }
 
 function showProgress(row, record) {
@@ -133,7 +160,7 @@ function showRate(row, record) {
 function showPace(row, record) {
   const pace = record.now;
   if (pace) {
-    put(row.left, known(pace.seconds_left) ? `about ${duration(pace.seconds_left)} left` : "time left not known yet");
+    put(row.left, known(pace.seconds_left) ? `about ${duration(pace.seconds_left)} left${pace.only_some ? " for the parts that run" : ""}` : "time left not known yet");
     const parts = [];
     if (known(pace.episodes_an_hour)) parts.push(`${few(pace.episodes_an_hour)}\u00a0episodes/h`);
     if (known(pace.queries_a_second)) parts.push(`${few(pace.queries_a_second)}\u00a0queries/s`);
@@ -154,6 +181,7 @@ function showFacts(list, record) {
   const facts = [], pace = record.now;
   const fact = (name, value) => { if (known(value) && value !== "") facts.push([name, value]); };
   fact("Folder", record.path);
+  fact("Merged from", record.merged?.runs.join(" · "));
   fact("Command", record.command);
   fact("Created", record.created && when(record.created));
   if (record.started && record.started !== record.created) fact(record.starts > 1 ? `Last of ${record.starts} starts` : "Started", when(record.started));
@@ -201,13 +229,17 @@ const orders = {
   left: (a, b) => (a.now?.seconds_left ?? Infinity) - (b.now?.seconds_left ?? Infinity) || 0,
 };
 
+/* Runs, those in parts as one. */
+const wholes = () => [...items].filter(([id, record]) => record.kind === "parts" || (record.kind === "run" && !wholeOf.has(id)));
+const matchesWhole = (record) => matches(record) || (record.parts ?? []).some((id) => items.has(id) && matches(items.get(id)));
+
 function list() {
-  const by = orders[at("order").value];
-  const found = [...items].filter(([, record]) => record.kind === "run" && matches(record));
+  const by = orders[at("order").value], all = wholes();
+  const found = all.filter(([, record]) => matchesWhole(record));
   found.sort(([, a], [, b]) => by(a, b) || byName(a, b));
-  const runs = [...items.values()].filter((record) => record.kind === "run").length;
+  const runs = all.length;
   put(at("count"), runs ? (found.length === runs ? `${runs}` : `${found.length} of ${runs}`) : "");
-  const visible = found.slice(0, shown).map(([id]) => id);
+  const visible = found.slice(0, shown).flatMap(([id, record]) => [id, ...(opened.has(id) ? record.parts ?? [] : []).filter((part) => items.has(part))]);
   const body = at("runs").tBodies[0];
   for (const id of visible) {
     if (rows.has(id)) continue;
@@ -243,8 +275,13 @@ function showStudies() {
   at("studies").hidden = found.length === 0;
   at("study-list").replaceChildren(...found.map(([id, record]) => studyCard(id, record)));
 }
+/* The run of an arm; of a study in parts the one that its parts come to. */
+function runOf(arm) {
+  const there = arm.runs.filter((id) => items.has(id)), whole = there.find((id) => wholeOf.has(id));
+  return items.get(whole ? wholeOf.get(whole) : there[0]);
+}
 function studyCard(id, record) {
-  const runs = record.arms.map((arm) => items.get(arm.run)).filter(Boolean);
+  const runs = record.arms.map(runOf).filter(Boolean);
   const done = runs.reduce((sum, run) => sum + (run.done ?? 0), 0), planned = runs.reduce((sum, run) => sum + (run.planned ?? 0), 0);
   const running = runs.filter((run) => ACTIVE.has(run.state)).length;
   const errors = runs.reduce((sum, run) => sum + (run.errors ?? 0), 0);
@@ -253,7 +290,7 @@ function studyCard(id, record) {
   const bar = make("span", { className: "bar" }, make("i"));
   bar.firstChild.style.width = planned ? `${(100 * done) / planned}%` : "0";
   const arms = record.arms.length ? `${runs.length === record.arms.length ? "" : `${runs.length} of `}${counted(record.arms.length, "arm")}` : "";
-  const said = [arms, planned ? `${done} of ${planned} episodes` : "", running ? `${running} running` : ""].filter(Boolean);
+  const said = [record.count ? counted(record.count, "part") : "", arms, planned ? `${done} of ${planned} episodes` : "", running ? `${running} running` : ""].filter(Boolean);
   return make("article", { className: `study${running ? "" : " s-finished"}` }, make("h3", {}, title),
     make("p", { className: "quiet", textContent: record.name }), record.why ? make("p", { className: "errors", textContent: record.why }) : bar,
     make("p", { className: "quiet", textContent: said.join(" · ") }), armList(record),
@@ -262,14 +299,14 @@ function studyCard(id, record) {
 
 function armList(record) {
   const lines = record.arms.slice(0, 8).map((arm) => {
-    const run = items.get(arm.run), rate = run && known(run.rate) && run.state !== "damaged" ? percent(run.rate) : "–";
+    const run = runOf(arm), rate = run && known(run.rate) && run.state !== "damaged" ? percent(run.rate) : "–";
     return [make("dt", { textContent: arm.label + (arm.baseline ? " (baseline)" : "") }), make("dd", { textContent: rate, title: arm.stopped })];
   });
   return make("dl", { className: "arms" }, ...lines.flat());
 }
 
 function showSummary(answer) {
-  const runs = [...items.values()].filter((record) => record.kind === "run");
+  const runs = wholes().map(([, record]) => record);
   const parts = [counted(runs.length, "run")];
   const tell = (number, words) => { if (number) parts.push(`${number} ${words}`); };
   tell(runs.filter((run) => ACTIVE.has(run.state)).length, "running");
@@ -297,10 +334,14 @@ function take(answer) {
   for (const id of answer.gone) items.delete(id);
   for (const [id, record] of Object.entries(answer.items)) items.set(id, record);
   for (const id of [...rows.keys()]) if (!items.has(id)) rows.delete(id);
+  if (changed) {
+    wholeOf.clear();
+    for (const [id, record] of items) for (const part of record.parts ?? []) wholeOf.set(part, id);
+  }
   version = answer.version;
   now = answer.now;
   for (const [id, row] of rows) {
-    if (id in answer.items) update(row, id, items.get(id));
+    if (id in answer.items || row.node.classList.contains("part") !== wholeOf.has(id)) update(row, id, items.get(id));
     else { showPace(row, items.get(id)); showWhere(row, items.get(id)); }
   }
   if (changed) {
@@ -326,7 +367,7 @@ async function follow() {
         heard = new Date();
         at("trouble").hidden = true;
       } catch (error) {
-        put(at("trouble"), `No answer from mmact-eval view${heard ? `; this is how things were at ${heard.toLocaleTimeString()}` : ""}. Start it again if it has ended.`);
+        put(at("trouble"), `No answer from mmact-eval view${heard ? `; this is how things were at ${when(heard)}` : ""}. Start it again if it has ended.`);
         at("trouble").hidden = false;
       }
     }
@@ -335,13 +376,14 @@ async function follow() {
 }
 
 recall();
+at("zone").textContent = `Times are local: ${zone()}.`;
 at("tools").onsubmit = (event) => event.preventDefault();
 at("tools").oninput = () => { waitingFor = {}; shown = ROWS_AT_ONCE; list(); remember(); };
 at("more").onclick = () => { shown += ROWS_AT_ONCE; list(); remember(); };
 at("clear").onclick = () => { ticked.clear(); for (const row of rows.values()) row.tick.checked = false; showTicked(); remember(); };
 if (BUNDLE) {
   document.body.className = "bundle";
-  at("made").textContent = BUNDLE.note;
+  at("made").textContent = `As of ${when(BUNDLE.now * 1000)}, ${BUNDLE.note}`;
   at("method").textContent = "Success is over completed episodes, with an exact 95 % interval; errors are counted apart.";
   take(BUNDLE);
 } else follow();

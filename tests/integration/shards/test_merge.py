@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,8 +300,66 @@ def _with_camera(manifest: dict[str, Any]) -> dict[str, Any]:
 def test_what_is_being_written_is_refused(parts: Path, tmp_path: Path, mmact: Mmact) -> None:
     lock = RunLock(parts / "shard-1-of-3")
     refused = mmact("merge", str(parts), "--out", str(tmp_path / "m"), code=2).stderr
-    lock.release()
     assert f"shard-1-of-3 is in use by process {os.getpid()}" in refused
+    assert "--out" not in refused, "that is the folder of what is merged"
+    other = RunLock(parts / "shard-2-of-3")
+    refused = mmact("merge", str(parts), "--out", str(tmp_path / "m"), code=2).stderr
+    for held in (lock, other):
+        held.release()
+    assert "2 of these runs are not over yet:" in refused
+    assert all(f"shard-{index}-of-3 is in use by" in refused for index in (1, 2))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_part_that_still_runs_is_waited_for_and_can_be_stopped_and_resumed(
+    parts: Path, tmp_path: Path, mmact: Mmact
+) -> None:
+    slow = [sys.executable, "-m", "mmact_eval", *run(str(tmp_path / "out"), "--set", "env_args.step_seconds=0.05")]
+    done = [*slow, "--shard", "0/2"]
+    subprocess.run(done, check=True, capture_output=True)
+    command = [*slow, "--shard", "1/2"]
+    with open(tmp_path / "said", "w") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+    part = tmp_path / "out" / "shard-1-of-2"
+    end = time.monotonic() + 60
+    while not (part / "episodes.jsonl").exists() or not (part / "episodes.jsonl").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    merge = ["merge", str(tmp_path / "out"), "--out", str(tmp_path / "m")]
+    for options in ([], ["--allow-missing"]):
+        refused = mmact(*merge, *options, code=2).stderr
+        assert f"shard-1-of-2 is in use by process {process.pid} on" in refused
+        assert "Wait until that run is over, or stop it" in refused
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    assert "missing: " in mmact(*merge, code=2).stderr
+    subprocess.run(command, check=True, capture_output=True)
+    assert "10 episodes of 2 runs" in mmact(*merge).stdout
+
+
+def test_parts_that_were_asked_for_different_episodes_say_which_for_what_and_what_to_do(
+    tmp_path: Path, mmact: Mmact
+) -> None:
+    short = ["run", "--suite", "toy", "--policy", "noop", "--set", "protocol.max_steps=2", "--format", "none",
+             "--out", str(tmp_path / "out")]  # fmt: skip
+    mmact(*short, "--episodes", "3", "--shard", "0/3")
+    mmact(*short, "--episodes", "5", "--shard", "1/3")
+    mmact(*short, "--episodes", "3", "--shard", "2/3")
+    merge = ["merge", str(tmp_path / "out"), "--out", str(tmp_path / "m")]
+    refused = mmact(*merge, code=2).stderr
+    folder = f"{tmp_path}/out/shard"
+    assert (
+        f"{folder}-0-of-3 (part 0 of 3), {folder}-2-of-3 (part 2 of 3): 6 episodes, 3 of each of 2 tasks, " in refused
+    )
+    assert f"{folder}-1-of-3 (part 1 of 3): 10 episodes, 5 of each of 2 tasks, init states 0-4\n" in refused
+    assert "So these are missing: toy/easy/init2/seed0; " in refused
+    assert "Give all parts the same --tasks, --episodes and --init-states" in refused
+    mmact(*short, "--episodes", "3", "--tasks", "easy", "--shard", "1/3")
+    refused = mmact(*merge, code=2).stderr
+    assert "of each of 2 tasks (easy, hard), init states 0-2\n" in refused
+    assert "3 episodes, 3 of each of 1 task (easy), init states 0-2\n" in refused
+    mmact(*short, "--episodes", "3", "--shard", "1/3")
+    assert "of 3 runs" in mmact(*merge).stdout
 
 
 def test_out_is_whole_or_not_there(parts: Path, tmp_path: Path, mmact: Mmact) -> None:

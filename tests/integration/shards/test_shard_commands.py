@@ -59,7 +59,11 @@ def test_a_study_in_parts_is_the_study(tmp_path: Path) -> None:
     (tmp_path / "two.yaml").write_text(_STUDY)
     study = ["ablate", "--study", "two.yaml", "--format", "csv"]
     for index in range(2):
-        mmact(tmp_path, *study, "--out", "parts", "--shard", f"{index}/2")
+        told = mmact(tmp_path, *study, "--out", "parts", "--shard", f"{index}/2")
+        assert "─" not in told, "tables of a part tell nothing of the study"
+        assert "late: " in told
+        assert f"This is part {index} of 2 of the study; once all are done: mmact-eval merge parts --out" in told
+        assert told.count("merge") == 1
     told = mmact(tmp_path, "merge", "parts", "--out", "merged")
     assert "plain: 6 episodes of 2 runs" in told
     assert sorted(path.name for path in (tmp_path / "merged").iterdir()) == ["late", "plain", "study.json"]

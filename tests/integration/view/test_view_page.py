@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from viewed import open_report, row, text, videos_play, viewed
 
 from mmact_eval.commands.ablate import command as ablate
 from mmact_eval.config.suite_file import load_suite
+from mmact_eval.derived.merge import merge
 from mmact_eval.runs.runner import RunRequest, execute
+from mmact_eval.runs.shard import Shard
 from mmact_eval.view.bundle import write_bundle
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium here (Debian: apt-get install chromium)")
@@ -153,6 +156,43 @@ def test_runs_are_found_and_ordered(browser: Browser, runs: Path) -> None:
         assert choose("order", "worst")[0] == "random"
         browser.resize(390, 844, mobile=True)
         assert browser.run("document.documentElement.scrollWidth") <= 390
+    assert browser.problems == []
+
+
+def test_parts_of_a_run_stand_together_and_open_as_one(browser: Browser, runs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    suite = load_suite("toy", ["protocol.replan=4"])
+    for index in range(3):
+        execute(RunRequest(suite, "random", episodes=4, out=folder / f"mine/shard-{index}-of-3", shard=Shard(index, 3)))
+    merge([folder / "mine"], folder / "merged")
+    shutil.copytree(runs / "toy", folder / "toy")
+    names = "[...document.querySelectorAll('#runs td.run a')].map((one) => one.textContent)"
+    browser.send("Emulation.setTimezoneOverride", timezoneId="Asia/Kolkata")
+    with viewed(folder) as address:
+        browser.visit(address)
+        assert sorted(browser.run(names)) == ["merged", "mine", "toy"]
+        assert browser.run("document.getElementById('summary').textContent") == "3 runs"
+        assert "3 parts" in text(browser, "mine", "run")
+        assert "merged from 3 parts" in text(browser, "merged", "run")
+        assert text(browser, "mine", "progress") == text(browser, "merged", "progress")
+        assert text(browser, "mine", "rate") == text(browser, "merged", "rate")
+        browser.run(f"{row('mine')}.querySelector('.more button').click()")
+        shown = browser.run(names)
+        first = shown.index("mine") + 1
+        assert shown[first : first + 3] == [f"mine/shard-{index}-of-3" for index in range(3)]
+        browser.run(f"{row('merged')}.querySelector('.more button').click()")
+        facts = browser.run(f"{row('merged')}.nextSibling.innerText")
+        assert "shard-1-of-3 ·" in facts
+        assert re.search(r"Created\s+\d{4}-\d\d-\d\d \d\d:\d\d\n", facts)
+        assert browser.run("document.getElementById('zone').textContent").endswith("(UTC+05:30).")
+        browser.resize(390, 844, mobile=True)
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        browser.run(f"{row('mine')}.querySelector('.more button').click()")
+        assert sorted(browser.run(names)) == ["merged", "mine", "toy"]
+        browser.run(f"for (const one of [{row('mine')}, {row('toy')}]) one.querySelector('input').click()")
+        open_report(browser, "document.getElementById('compare').click()")
+        assert browser.run("document.querySelectorAll('.card').length") == 2
+        assert "against mine" in browser.run("document.body.innerText")
     assert browser.problems == []
 
 

@@ -190,14 +190,14 @@ def test_policies_of_one_name_are_told_apart_by_their_files_or_folders(make_run:
         return next(line for line in compare(first, second)[1].splitlines() if line)
 
     runs = [make_run(f"{name}/run", {"cup": "SF"}, policy={"name": "chunk"}) for name in ("x", "y")]
-    assert heading(*runs) == "Toy: chunk (y/run) (B) against chunk (x/run) (A)"
+    assert heading(*runs) == "Toy: chunk (x/run) (A) and chunk (y/run) (B)"
     for run, file in zip(runs, ("/home/me/a/chunk.py:Mine", "b/chunk.py:Mine"), strict=True):
         data = json.loads((run / "manifest.json").read_text())
         data["policy"]["target"] = file
         (run / "manifest.json").write_text(json.dumps(data))
-    assert heading(*runs) == "Toy: chunk (b/chunk.py:Mine) (B) against chunk (a/chunk.py:Mine) (A)"
+    assert heading(*runs) == "Toy: chunk (a/chunk.py:Mine) (A) and chunk (b/chunk.py:Mine) (B)"
 
 
 def test_a_setting_that_is_said_twice_in_a_fingerprint_is_said_once_in_a_name(make_run: MakeRun) -> None:
     runs = [make_run(f"r{n}", {"cup": "SF"}, policy={"args": {"chunk": n}, "chunk": n}) for n in (2, 4)]
-    assert "mine chunk=4 (B) against mine chunk=2 (A)" in compare(*runs)[1]
+    assert "mine chunk=2 (A) and mine chunk=4 (B)" in compare(*runs)[1]

@@ -109,6 +109,21 @@ def test_a_number_that_was_given_to_another_process_holds_nothing(tmp_path: Path
     RunLock(tmp_path).release()
 
 
+@pytest.mark.parametrize("number", [str(10**30), "9" * 5000, str(2**31), "0", "-5", "twelve"])
+def test_a_number_that_no_process_can_have_is_nobody_that_can_be_asked(
+    tmp_path: Path, network_disk: None, number: str
+) -> None:
+    text = f"process {number} on {platform.node()} since 2026-01-01T00:00:00+00:00\n"
+    (tmp_path / NAME).write_text(text)
+    with pytest.raises(RunFolderError, match=r"in use by process .*If it is over, delete"):
+        RunLock(tmp_path)
+    with pytest.raises(RunFolderError, match="in use by"), not_written(tmp_path):
+        pass
+    (tmp_path / NAME).write_text(f"{text}key: k\n")
+    os.utime(tmp_path / NAME, times=(time.time() - 500,) * 2)
+    RunLock(tmp_path).release()
+
+
 def test_who_was_taken_over_while_it_stood_still_writes_nothing_more(tmp_path: Path, network_disk: None) -> None:
     result = EpisodeResult(Episode("toy", "easy", 0, 0), "success")
     with RunFolder(tmp_path) as store:
@@ -233,7 +248,7 @@ def test_the_kind_of_a_file_system_is_that_of_the_innermost_mount(
 
 
 _RACER = """
-import errno, fcntl, os, sys
+import errno, fcntl, os, platform, sys
 from pathlib import Path
 from mmact_eval.errors import RunFolderError
 from mmact_eval.runs.files import holder, lock
@@ -241,7 +256,7 @@ from mmact_eval.runs.files import holder, lock
 def flock(*_):
     raise OSError(errno.ENOLCK, "no locks")
 
-fcntl.flock, holder.WATCH, holder.platform.node = flock, 0.0, lambda: f"{sys.argv[2]}-{won}"
+fcntl.flock, holder.WATCH, platform.node = flock, 0.0, lambda: f"{sys.argv[2]}-{won}"
 folder, inside, won = Path(sys.argv[1]), Path(sys.argv[1]) / "inside", 0
 print("ready", flush=True)
 sys.stdin.readline()

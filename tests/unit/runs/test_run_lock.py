@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mmact_eval.errors import RunFolderError
-from mmact_eval.runs.files.lock import RunLock
+from mmact_eval.runs.files.lock import RunLock, not_written
 from mmact_eval.runs.folder import RunFolder
 
 
@@ -40,6 +40,13 @@ def test_who_holds_a_folder_is_named_with_host_and_time(tmp_path: Path) -> None:
     lock.release()
     RunLock(tmp_path).release()
     assert not lock.warning
+
+
+def test_a_run_that_starts_while_its_folder_is_merged_is_not_told_of_the_process_before(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text(f"process {ended_process()} on {platform.node()} since 2024-01-01T00:00:00")
+    with not_written(tmp_path), pytest.raises(RunFolderError, match="in use by a program that reads it, such as"):
+        RunLock(tmp_path)
+    RunLock(tmp_path).release()
 
 
 def test_without_locks_a_run_goes_on_with_a_warning_and_still_keeps_others_out(tmp_path: Path, no_locks: None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,29 @@ def test_nothing_of_others_is_overwritten(made: Path, tmp_path: Path) -> None:
     assert (made / "toy" / "manifest.json").is_file()
     (tmp_path / "empty").mkdir()
     write_bundle([made], tmp_path / "empty")
+
+
+def test_that_an_earlier_bundle_is_replaced_is_said_and_nothing_that_was_put_into_it_is_lost(
+    made: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "site"
+    assert "replaced" not in write_bundle([made], out)
+    said = write_bundle([made], out)
+    assert re.search(r" The bundle that was there, of \d{4}-\d\d-\d\d \d\d:\d\d UTC, is replaced\.$", said)
+    assert "\n" not in said
+    before = (out / "data.js").read_bytes()
+    for foreign in (out / "CNAME", out / "reports" / "mine.html"):
+        foreign.write_text("example.org")
+        with pytest.raises(UsageError, match=f"which would be lost: {foreign.relative_to(out)}. Move it"):
+            write_bundle([made], out)
+        assert (foreign.read_text(), (out / "data.js").read_bytes()) == ("example.org", before)
+        foreign.unlink()
+    (tmp_path / "link").symlink_to(out)
+    write_bundle([made], tmp_path / "link")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "site"]
+    (out / "view-bundle.json").write_text("{}")
+    with pytest.raises(UsageError, match="something else than a bundle"):
+        write_bundle([made], out)
 
 
 def test_a_bundle_that_cannot_be_finished_leaves_the_earlier_one(

@@ -99,7 +99,7 @@ def test_a_study_names_its_arms_and_says_what_is_wrong(tmp_path: Path) -> None:
         ("plain", "plain", True),
         ("late", "later", False),
     ]
-    assert (record["arms"][0]["run"], record["arms"][1]["stopped"]) == (identity(arm), "worse")
+    assert (record["arms"][0]["runs"], record["arms"][1]["stopped"]) == ([identity(arm)], "worse")
     for broken in ("", "[]", '{"arms": []}', '{"arms": {}}', "[" * 100_000):
         (study / "study.json").write_text(broken)
         catalogue.look()

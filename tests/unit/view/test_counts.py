@@ -16,9 +16,9 @@ from mmact_eval.results.reporting import summarize_folder
 from mmact_eval.runs import fingerprint as provenance
 from mmact_eval.runs.files.episode_log import to_line
 from mmact_eval.types import Episode, EpisodeResult, Outcome, Stage
-from mmact_eval.view import lines as lines_module
-from mmact_eval.view.counts import EpisodeCounts, Tally
-from mmact_eval.view.lines import Line, read_line
+from mmact_eval.view.runs import lines as lines_module
+from mmact_eval.view.runs.counts import EpisodeCounts, Tally
+from mmact_eval.view.runs.lines import Line, read_line
 
 DIGEST = "abc"
 
@@ -79,7 +79,7 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         seen.append(line)
         return read_line(line, digest, stages)
 
-    monkeypatch.setattr("mmact_eval.view.counts.read_line", noted)
+    monkeypatch.setattr("mmact_eval.view.runs.counts.read_line", noted)
     assert not found.read_more(), "nothing has changed"
     with open(file, "ab") as stream:
         stream.write(text([result(9)]))

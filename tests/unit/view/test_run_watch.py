@@ -19,9 +19,9 @@ from mmact_eval.runs.files.live import Live, LiveProcess, Worked, write_live
 from mmact_eval.runs.files.lock import RunLock
 from mmact_eval.runs.runner import RunRequest, execute
 from mmact_eval.runs.shard import Shard
-from mmact_eval.view.holder import holder
-from mmact_eval.view.run_watch import RunWatch
-from mmact_eval.view.state import Signs, judge
+from mmact_eval.view.runs.holder import holder
+from mmact_eval.view.runs.run_watch import RunWatch
+from mmact_eval.view.runs.state import Signs, judge
 
 
 def toy_run(folder: Path, episodes: int = 3) -> Path:
@@ -87,7 +87,7 @@ def test_what_may_not_be_read_is_said_and_told_once_it_may(tmp_path: Path, monke
 
     watch = RunWatch(folder)
     with monkeypatch.context() as patch:
-        patch.setattr("mmact_eval.view.counts.open", denied, raising=False)
+        patch.setattr("mmact_eval.view.runs.counts.open", denied, raising=False)
         record = told(watch)
         assert (record["state"], record["why"]) == ("damaged", "episodes cannot be read: Permission denied")
     assert told(watch)["state"] == "finished"
@@ -121,6 +121,9 @@ def test_who_holds_a_folder_is_known_by_the_file_that_is_open(tmp_path: Path) ->
     assert holder(tmp_path)[0] == "unknown"
     (tmp_path / "run.lock").write_text("process 99999999999999 on x")
     assert holder(tmp_path)[0] == "free"
+    for number in (str(10**30), "9" * 5000, "0", "-5", "twelve"):
+        (tmp_path / "run.lock").write_text(f"process {number} on {platform.node()} since 2026-01-01T00:00:00+00:00")
+        assert holder(tmp_path) == ("free", None)
 
 
 def test_a_run_that_goes_on_and_is_killed(tmp_path: Path) -> None:

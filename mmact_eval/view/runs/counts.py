@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmact_eval.runs.files.episode_log import NoEpisode, OfAnotherRun
-from mmact_eval.view.lines import Line, read_line
+from mmact_eval.view.runs.lines import Line, read_line
 
 _AT_ONCE = 4 << 20
 """Bytes read before others have their turn."""
@@ -78,7 +78,7 @@ class EpisodeCounts:
         """
         Args:
             file: ``episodes.jsonl``.
-            digest, stages: of the run; see `mmact_eval.view.lines.read_line`.
+            digest, stages: of the run; see `mmact_eval.view.runs.lines.read_line`.
             suite: its name; records of others are left out. "" takes all.
         """
         self._file, self._digest, self._stages, self._suite = file, digest, stages, suite

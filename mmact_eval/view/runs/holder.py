@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
-import re
 from pathlib import Path
 from typing import Literal
 
 from mmact_eval.machine.regular_file import read_bytes
+from mmact_eval.runs.files.named_process import NamedProcess, named_process
 
 Held = Literal["held", "free", "unknown"]
 
@@ -18,30 +17,25 @@ def holder(folder: Path) -> tuple[Held, int | None]:
 
     Of other machines, and where files do not tell, nobody knows.
     """
-    said = _said(folder)
-    if said is None:
+    process = _named(folder)
+    if process is None:
         return "free", None
-    pid, host = said
-    if host != platform.node():
+    if not process.is_of_here:
         return "unknown", None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return "free", None
-    except (OSError, OverflowError):
-        pass  # somebody else's
-    return ("held", pid) if _has_open(pid, folder / "run.lock") else ("free", None)
+    if process.is_there() and _has_open(process.number, folder / "run.lock"):
+        return "held", process.number
+    return "free", None
 
 
-def _said(folder: Path) -> tuple[int, str] | None:
+def _named(folder: Path) -> NamedProcess | None:
     for name in ("run.holder", "run.lock"):
         try:
             text = read_bytes(folder / name, 4096).decode(errors="replace")
         except OSError:
             continue
-        found = re.match(r"process (\d{1,10}) on (\S+)", text)
-        if found is not None:
-            return int(found[1]), found[2]
+        process = named_process(text)
+        if process is not None:
+            return process
     return None
 
 

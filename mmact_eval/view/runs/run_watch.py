@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -16,14 +14,15 @@ from mmact_eval.machine.regular_file import Signature, require_regular, signatur
 from mmact_eval.results.facts import RunFacts
 from mmact_eval.runs.files.live import NAME, Live, read_live
 from mmact_eval.runs.files.session import Session
-from mmact_eval.runs.manifest import Manifest
+from mmact_eval.runs.manifest import Manifest, ShardPart
 from mmact_eval.runs.reading import read_manifest, read_sessions
-from mmact_eval.statistics.lengths import average_length
-from mmact_eval.statistics.rates import clopper_pearson
-from mmact_eval.view.counts import EpisodeCounts
-from mmact_eval.view.holder import Held, holder
-from mmact_eval.view.machine_part import machine_part
-from mmact_eval.view.state import Signs, judge
+from mmact_eval.runs.shard import WholePlan
+from mmact_eval.view.runs.counts import EpisodeCounts, Tally
+from mmact_eval.view.runs.figures import figures
+from mmact_eval.view.runs.holder import Held, holder
+from mmact_eval.view.runs.machine_part import machine_part
+from mmact_eval.view.runs.merged import merged_from
+from mmact_eval.view.runs.state import ACTIVE, Signs, judge
 
 _LARGEST_MANIFEST = 64 << 20
 _LARGEST_SESSIONS = 256 << 20
@@ -50,6 +49,7 @@ class RunWatch:
         self._known: dict[str, Signature | None] = {}
         self._changed: dict[str, float] = {}
         self._manifest: Manifest | None = None
+        self._digest = ""
         self._sessions: Sequence[Session] = ()
         self._facts = RunFacts(Manifest())
         self._live: Live | None = None
@@ -59,6 +59,31 @@ class RunWatch:
     def last_change(self) -> float:
         """When a file last changed, as the disk says (seconds since 1970); 0 if there is none."""
         return max((known[2] / 1e9 for known in self._known.values() if known is not None), default=0.0)
+
+    @property
+    def shard(self) -> ShardPart | None:
+        """Which part of a run it is; None of a whole one, and of one that cannot be understood."""
+        return self._manifest.shard if self._manifest is not None else None
+
+    @property
+    def digest(self) -> str:
+        """Of its fingerprint; "" if it is not known."""
+        return self._digest
+
+    @property
+    def plan(self) -> WholePlan:
+        """The episodes asked for last, of all parts; empty if it does not tell."""
+        return next((session.plan for session in reversed(self._sessions) if session.plan), {})
+
+    @property
+    def stages(self) -> int:
+        """Of each episode."""
+        return self._manifest.made_with.stages if self._manifest is not None else 1
+
+    @property
+    def tally(self) -> Tally | None:
+        """What has been counted so far; None if nothing could be."""
+        return self._counts.tally if self._counts is not None else None
 
     def state_of_files(self) -> tuple[Signature | None, ...]:
         """Equal as long as a report would come out the same."""
@@ -108,10 +133,11 @@ class RunWatch:
         return new
 
     def _read_manifest(self) -> None:
-        self._manifest, self._counts = None, None
+        self._manifest, self._counts, self._digest = None, None, ""
         with contextlib.suppress(FileNotFoundError):  # which the reader says better
             require_regular(self.folder / "manifest.json", _LARGEST_MANIFEST)
         self._manifest = read_manifest(self.folder)
+        self._digest = self._manifest.fingerprint_digest
 
     def _read_sessions(self) -> None:
         self._sessions = ()
@@ -122,9 +148,8 @@ class RunWatch:
     def _count(self) -> None:
         if self._counts is None:
             made_with = (self._manifest or Manifest()).made_with
-            digest = self._manifest.fingerprint_digest if self._manifest is not None else ""
             file = self.folder / "episodes.jsonl"
-            self._counts = EpisodeCounts(file, digest, made_with.stages, made_with.suite_name)
+            self._counts = EpisodeCounts(file, self._digest, made_with.stages, made_with.suite_name)
         self._counts.read_more()
         self.counting = self._counts.behind
         if not self.counting and not self.active:
@@ -132,7 +157,7 @@ class RunWatch:
 
     def record(self) -> dict[str, Any]:
         """What is told of the run, JSON-ready; what nobody knows is None or not there."""
-        tally = self._counts.tally if self._counts is not None else None
+        tally = self.tally
         done = tally.episodes if tally is not None else 0
         asked = self._facts.asked("")
         if self._live is not None and self._live.planned is not None and self._live.state == "running":
@@ -151,20 +176,16 @@ class RunWatch:
             "changed": round(self.last_change(), 1),
             "command": shlex.join(map(str, self._manifest.command))[:2000] if self._manifest else "",
             "not_real": list(self._facts.not_real()),
-            "part": self._part(),
+            "part": f"{self.shard.index} of {self.shard.count}" if self.shard is not None else "",
+            "merged": merged_from(self._sessions),
             **machine_part(self._sessions, self._live, state),
         }
         if tally is not None:
-            record |= _figures(tally.successes, tally.completed)
+            record |= figures(tally, self.stages)
             record |= {"done": done, "errors": tally.errors, "queries": tally.queries}
             record["error"] = _one_line(tally.last_error)
-            if tally.lengths:
-                record["length"] = _length(tuple(sorted(tally.lengths.items())), self._stages())
             record["warnings"] = list(self._warnings(tally.unreadable, tally.foreign))
         return record
-
-    def _stages(self) -> int:
-        return self._manifest.made_with.stages if self._manifest is not None else 1
 
     def _warnings(self, unreadable: int, foreign: int) -> list[str]:
         found = []
@@ -183,7 +204,7 @@ class RunWatch:
         held, pid = self._held()
         signs = Signs(self._live, self._age(NAME) or 0.0, held, pid, done, planned, self._age("episodes.jsonl"))
         state, why = judge(signs)
-        self.active = state in ("running", "starting", "silent")
+        self.active = state in ACTIVE
         return state, why
 
     def _is_getting_ready(self) -> bool:
@@ -204,33 +225,6 @@ class RunWatch:
 
     def _first_start(self) -> str:
         return next((session.time for session in self._sessions if session.time), "")
-
-    def _part(self) -> str:
-        """``1 of 3`` if the run is a part of one, counted from 0."""
-        shard = self._manifest.shard if self._manifest is not None else None
-        return f"{shard.index} of {shard.count}" if shard is not None else ""
-
-
-def _figures(successes: int, completed: int) -> dict[str, Any]:
-    low, high = _interval(successes, completed)
-    rate = successes / completed if completed else None
-    return {"successes": successes, "completed": completed, "rate": rate, "low": low, "high": high}
-
-
-@functools.lru_cache(4096)
-def _interval(successes: int, completed: int) -> tuple[float, float]:
-    return clopper_pearson(successes, completed)
-
-
-@functools.lru_cache(1024)
-def _length(lengths: tuple[tuple[int, int], ...], stages: int) -> dict[str, Any] | None:
-    counts = [0] * (max([stages, *(length for length, _ in lengths)]) + 1)
-    for length, number in lengths:
-        counts[length] = number
-    if not any(counts):
-        return None
-    value, low, high = average_length(counts)
-    return {"value": value, "low": low, "high": high, "of": stages} if math.isfinite(value) else None
 
 
 def _one_line(text: str) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mmact_eval.runs.files.live import Live
-from mmact_eval.view.holder import Held
+from mmact_eval.view.runs.holder import Held
 from mmact_eval.wording import duration
 
 State = Literal["starting", "running", "silent", "finished", "stopped", "failed", "killed", "incomplete", "damaged"]
 """``silent``: it says that it runs, and has not been heard of for long. ``killed``: its process has ended without a
 word. ``incomplete``: nobody is known to work on it."""
+
+ACTIVE: Sequence[State] = ("running", "starting", "silent")
+"""States of runs that somebody works on, as far as one knows."""
 
 _PATIENCE = 25.0
 """Seconds without news before a run counts as silent, at least."""

@@ -1,0 +1,60 @@
+"""Parts of a run that were not asked for the same episodes: which, for what, and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mmact_eval.derived.sources import Source
+from mmact_eval.types import Episode
+from mmact_eval.wording import counted
+
+_LISTED = 5
+
+
+def asked_differently(sources: Sequence[Source]) -> list[str]:
+    """For what the parts were asked, a line for each plan, if there are several; else none.
+
+    Which episodes a part has depends on the whole plan: parts of different ones leave episodes out, and share some.
+
+    Args:
+        sources: of one fingerprint.
+    """
+    by_count: dict[int, dict[tuple[Episode, ...], list[Source]]] = {}
+    for source in sources:
+        if source.shard is not None and source.asked is not None:
+            by_count.setdefault(source.shard.count, {}).setdefault(source.asked, []).append(source)
+    lines = []
+    for plans in by_count.values():
+        if len(plans) > 1:
+            names_tasks = len({tuple(dict.fromkeys(episode.task for episode in plan)) for plan in plans}) > 1
+            lines += [f"{_listed([one.name for one in found])}: {_told(plan, names_tasks)}"
+                      for plan, found in plans.items()]  # fmt: skip
+    return lines
+
+
+def _told(plan: Sequence[Episode], names_tasks: bool) -> str:
+    """``10 episodes, 5 of each of 2 tasks, init states 0-4``."""
+    per_task = Counter(episode.task for episode in plan)
+    numbers = sorted(set(per_task.values()))
+    each = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    tasks = f" ({_listed(list(per_task))})" if names_tasks else ""
+    states = _stretches(sorted({episode.init_state for episode in plan}))
+    return f"{counted(len(plan), 'episode')}, {each} of each of {counted(len(per_task), 'task')}{tasks}, {states}"
+
+
+def _stretches(states: Sequence[int]) -> str:
+    """``init states 0-4``, ``init states 0, 2, 5-9``."""
+    found: list[list[int]] = []
+    for state in states:
+        if found and state == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], state]
+        else:
+            found.append([state])
+    said = _listed(["-".join(map(str, stretch)) for stretch in found])
+    return f"init state{'s' * (len(states) > 1)} {said}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - _LISTED
+    return ", ".join(texts[:_LISTED]) + (f" and {more} more" if more > 0 else "")
