@@ -231,6 +231,15 @@ class PreparesRun(Protocol, metaclass=_AskedFor):
 
 
 @runtime_checkable
+class TellsMemory(Protocol, metaclass=_AskedFor):
+    """A plug-in that knows what a worker takes, for `--workers auto`."""
+
+    def worker_memory_gib(self, environments: int) -> float:
+        """About how much memory a worker process needs that keeps so many environments open, GiB."""
+        ...
+
+
+@runtime_checkable
 class SetsUp(Protocol, metaclass=_AskedFor):
     """A plug-in that needs what pip cannot bring."""
 

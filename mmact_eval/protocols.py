@@ -194,9 +194,9 @@ class SettleRow(Protocol):
 class EnvPlugin(Protocol):
     """An environment family. All methods but `make` must work without importing the simulator.
 
-    More that one may offer is in `mmact_eval.optional`: `PreparesRun`, `SetsUp`, `SetsUpFrom`, `SaysHowToInstall`,
-    `Examines`, `NamesPermissions`, `NamesReference`, `Verifies`, `Settles`. `mmact_eval.conformance.check_env_plugin`
-    tries whether a plug-in and its environments keep what is promised here.
+    More that one may offer is in `mmact_eval.optional`: `PreparesRun`, `TellsMemory`, `SetsUp`, `SetsUpFrom`,
+    `SaysHowToInstall`, `Examines`, `NamesPermissions`, `NamesReference`, `Verifies`, `Settles`.
+    `mmact_eval.conformance.check_env_plugin` tries whether a plug-in and its environments keep what is promised here.
 
     Attributes:
         name: what suites write in ``env:``.

@@ -83,6 +83,10 @@ class CalvinPlugin:
             facts["OpenGL"] = opengl()
         return facts
 
+    def worker_memory_gib(self, environments: int) -> float:
+        """See `mmact_eval.optional.TellsMemory`."""
+        return 0.1 + 0.1 * environments
+
     def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         """Nothing to choose: pictures are drawn as the suite says."""
         return {}

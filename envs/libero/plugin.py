@@ -55,6 +55,10 @@ class LiberoPlugin:
         """
         return env_spec(suite)
 
+    def worker_memory_gib(self, environments: int) -> float:
+        """See `mmact_eval.optional.TellsMemory`. A task with bowls, drawers and a stove takes most."""
+        return 0.9 + 0.9 * environments
+
     def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         """Choose the OpenGL backend before robosuite picks one, share the cores out for software rendering, and import
         the simulator: what stops that stops all episodes, and is said once.

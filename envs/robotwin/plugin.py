@@ -98,6 +98,10 @@ class RobotwinPlugin:
         """
         return search.find_seeds(suite, wanted, workers, say, lambda: self._chosen_driver().variables)
 
+    def worker_memory_gib(self, environments: int) -> float:
+        """See `mmact_eval.optional.TellsMemory`. Each environment is a process of its own, with cameras and planner."""
+        return 0.2 + environments
+
     def prepare_process(self, worker: int, workers: int) -> Mapping[str, str]:
         """Choose the Vulkan driver, and share the cores out for software rendering.
 

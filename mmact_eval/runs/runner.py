@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import cast
 
 from mmact_eval import compat, registry
@@ -16,9 +16,10 @@ from mmact_eval.engine.options import EngineOptions
 from mmact_eval.engine.replicas.recipe import PolicyRecipe
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
 from mmact_eval.identity.made_policy import MadePolicy
+from mmact_eval.machine.workers import fitting
 from mmact_eval.observers.plan_reference import PlanReference
 from mmact_eval.observers.video_encoder import require_encoder
-from mmact_eval.optional import CoversEpisodes, FreesWeights, PreparesRun
+from mmact_eval.optional import CoversEpisodes, FreesWeights, PreparesRun, TellsMemory
 from mmact_eval.policy_output import plain_data
 from mmact_eval.protocols import EnvPlugin, Policy
 from mmact_eval.rollout import stages
@@ -67,7 +68,8 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
     """
     if not requests:
         return {}
-    options = _shared_options(requests)
+    options, why = _with_workers(_shared_options(requests), requests)
+    requests = {name: replace(request, options=options) for name, request in requests.items()}
     make_engine = registry.engine(options.engine)
     outcomes: dict[str, RunOutcome | MmactEvalError] = {}
     runs: dict[str, OpenRun] = {}
@@ -82,7 +84,7 @@ def execute_together(requests: Mapping[str, RunRequest]) -> dict[str, RunOutcome
                 runs.pop(name, None)
                 outcomes[name] = error
         if runs:
-            _run(runs, make_engine(arms, options), outcomes, options.without_effect)
+            _run(runs, make_engine(arms, options), outcomes, why, options.without_effect)
     return {name: outcomes[name] for name in requests}
 
 
@@ -105,15 +107,28 @@ def _shared_options(requests: Mapping[str, RunRequest]) -> EngineOptions:
     return first[1].options
 
 
+def _with_workers(options: EngineOptions, requests: Mapping[str, RunRequest]) -> tuple[EngineOptions, str]:
+    """The options with a number of workers, where this machine decides it, and a line that says which."""
+    if options.workers or options.engine != EngineOptions.engine:
+        return options, ""
+    plugin = registry.env_plugin(next(iter(requests.values())).suite.env)
+    each = plugin.worker_memory_gib(options.cached_envs) if isinstance(plugin, TellsMemory) else 0.0
+    count, why = fitting(each)
+    return replace(options, workers=count), f"{counted(count, 'worker')}: {why}"
+
+
 def _run(
     runs: Mapping[str, OpenRun],
     engine: Engine,
     outcomes: dict[str, RunOutcome | MmactEvalError],
+    said: str,
     warnings: Sequence[str],
 ) -> None:
-    """Let the engine run its arms, which are these runs, and note what each came to; warn of what is of all."""
+    """Let the engine run its arms, which are these runs, and note what each came to; say and warn of what is of all."""
     shown = {name: (len(run.planned), run.left_alone) for name, run in runs.items()}
     with Progress(shown, bar=any(run.shows_progress for run in runs.values())) as progress:
+        if said:
+            progress.say(said)
         for warning in warnings:
             progress.say(f"warning: {warning}")
         for name, run in runs.items():

@@ -210,7 +210,7 @@ _OPTIONS = {
         help="How many CPUs of a Ray cluster a simulator process is counted as."),
     "workers": click.option(
         "--workers", type=Workers(), default="1", show_default=True,
-        help="Simulator processes; auto: as many as there are cores for."),
+        help="Simulator processes; auto: as many as there are cores and memory for."),
     "max_batch": click.option(
         "--max-batch", type=click.IntRange(min=1), default=32, show_default=True,
         help="Largest number of queries the policy gets at once."),
