@@ -54,7 +54,8 @@ def command(runs: Sequence[Path], out: Path, allow_missing: bool, allow_renderer
     if not merged.missing:
         click.echo(f"Tables and reports: mmact-eval report {shlex.quote(str(out))} --format markdown,html")
     else:
-        click.echo(f"To do the missing ones: {shlex.join(with_out(merged.command, out))}")
+        for then in merged.commands:
+            click.echo(f"To do the missing ones: {shlex.join(with_out(then, out))}")
     return 0
 
 

@@ -121,7 +121,11 @@ _FEW_REPLICAS = 8
 
 
 def _told_of(replicas: Mapping[int, ReplicaReport]) -> Iterator[str]:
-    """What the replicas of the policy did, a line for each, or one for all if there are many."""
+    """What the replicas of the policy did, a line for each, or one for all if there are many; none if nothing was left
+    to do.
+    """
+    if not any(one.queries or one.restarts for one in replicas.values()):
+        return
     if len(replicas) > _FEW_REPLICAS:
         yield _told_of_many(list(replicas.values()))
         return

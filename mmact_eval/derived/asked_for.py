@@ -1,11 +1,12 @@
-"""Parts of a run that were not asked for the same episodes: which, for what, and what to do."""
+"""What the parts of a run were asked for: whether it was the same, and the commands that do what is missing."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmact_eval.derived.sources import Source
+from mmact_eval.runs.shard import planned, without_shard
 from mmact_eval.types import Episode
 from mmact_eval.wording import counted
 
@@ -31,6 +32,37 @@ def asked_differently(sources: Sequence[Source]) -> list[str]:
             lines += [f"{_listed([one.name for one in found])}: {_told(plan, names_tasks)}"
                       for plan, found in plans.items()]  # fmt: skip
     return lines
+
+
+def commands_for(sources: Sequence[Source], absent: Sequence[Episode]) -> list[list[str]]:
+    """The commands, as they were typed but for ``--shard``, that together ask for some episodes.
+
+    Args:
+        sources: of one fingerprint.
+        absent: episodes that they were asked for.
+
+    Returns:
+        As few as possible. The first run's if no command is known to ask for any of them.
+    """
+    asked = [(frozenset(plan), command) for source in sources for plan, command in _starts(source)]
+    lacking, found = set(absent), []
+    while lacking and asked:
+        plan, command = max(asked, key=lambda one: len(lacking & one[0]))
+        if not lacking & plan:
+            break
+        lacking -= plan
+        found.append(command)
+    return found or [without_shard(sources[0].run.manifest.command)]
+
+
+def _starts(source: Source) -> Iterator[tuple[list[Episode], list[str]]]:
+    """What each start of a run asked for, of all parts, and its command."""
+    for session in source.run.sessions:
+        if session.event == "start" and session.plan and session.command:
+            try:
+                yield planned(source.run.suite, session.plan), without_shard(session.command)
+            except ValueError:  # edited by somebody
+                continue
 
 
 def _told(plan: Sequence[Episode], names_tasks: bool) -> str:

@@ -18,10 +18,10 @@ from typing import Any
 
 from mmact_eval import registry
 from mmact_eval.derived.agreement import remarks, require_same
-from mmact_eval.derived.asked_for import asked_differently
+from mmact_eval.derived.asked_for import asked_differently, commands_for
 from mmact_eval.derived.building import bring_artifacts, bring_logs, whole_folder
-from mmact_eval.derived.sources import Source, opened, parts_of
-from mmact_eval.derived.together import Together, listed, missing, together
+from mmact_eval.derived.sources import Source, left_aside, opened, parts_of
+from mmact_eval.derived.together import Together, absent, listed, missing, together
 from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.machine import host
 from mmact_eval.runs.episodes import suite_tasks
@@ -42,7 +42,8 @@ class Merged:
         episodes: how many have a result.
         doubles: of these, how many several runs have completed.
         missing: what was asked for and is not there, in words.
-        command: the command of the whole run, which goes on with it given ``--out``.
+        commands: of the whole run, which go on with it given ``--out``; one, unless no single one asks for all that is
+            missing.
         notes: what is to be known, a sentence each, without its stop.
     """
 
@@ -51,7 +52,7 @@ class Merged:
     episodes: int
     doubles: int
     missing: Sequence[str]
-    command: Sequence[str]
+    commands: Sequence[Sequence[str]]
     notes: Sequence[str]
 
 
@@ -74,10 +75,17 @@ def merge(folders: Sequence[Path], out: Path, allow_missing: bool = False, allow
         raise UsageError("there is nothing to be merged: name run folders.")
     require_outside(out, found)
     with ExitStack() as held, whole_folder(out) as half:
-        return merge_into(half, out, opened(found, held), allow_missing, allow_renderer)
+        return merge_into(half, out, opened(found, held), allow_missing, allow_renderer, left_aside(folders))
 
 
-def merge_into(half: Path, out: Path, sources: Sequence[Source], allow_missing: bool, allow_renderer: bool) -> Merged:
+def merge_into(
+    half: Path,
+    out: Path,
+    sources: Sequence[Source],
+    allow_missing: bool,
+    allow_renderer: bool,
+    aside: Sequence[str] = (),
+) -> Merged:
     """Write the run folder of these sources; see `merge`.
 
     Args:
@@ -85,12 +93,14 @@ def merge_into(half: Path, out: Path, sources: Sequence[Source], allow_missing: 
         out: where it will be.
         sources: open.
         allow_missing, allow_renderer: see `merge`.
+        aside: what was found beside them and is not merged, in words.
     """
     require_same(sources, allow_renderer)
     whole = together(sources)
+    warnings = [*(warning.rstrip(".") for source in sources for warning in source.run.warnings), *aside]
     lacking, differently = missing(sources, whole.results), asked_differently(sources)
     if lacking and not allow_missing:
-        raise RunFolderError(_refused(lacking, differently))
+        raise RunFolderError(_refused(lacking, differently, warnings))
     manifest, scope = _manifest(sources, whole)
     write_manifest(half, manifest)
     files = sum(bring_artifacts(result, whole.folders[result.episode], half) for result in whole.results.values())
@@ -98,19 +108,25 @@ def merge_into(half: Path, out: Path, sources: Sequence[Source], allow_missing: 
     (half / "episodes.jsonl").write_text("".join(lines), encoding="utf-8")
     (half / "sessions.jsonl").write_text("".join(_sessions(sources, scope, allow_renderer)), encoding="utf-8")
     bring_logs(_names(sources), half)
-    notes = [*remarks(sources), *(warning.rstrip(".") for source in sources for warning in source.run.warnings)]
+    notes = [*remarks(sources), *warnings]
     notes += [f"the parts were not asked for the same episodes: {'; '.join(differently)}"] if differently else []
     notes += [f"{files} videos and other files of episodes were brought along"] if files else []
-    return Merged(
-        out, len(sources), len(whole.results), len(whole.doubles), lacking, without_shard(manifest.command), notes
-    )
+    commands = commands_for(sources, absent(sources, whole.results))
+    return Merged(out, len(sources), len(whole.results), len(whole.doubles), lacking, commands, notes)
 
 
-def _refused(lacking: Sequence[str], differently: Sequence[str]) -> str:
-    """What is missing, why, as far as that is known, and what to do."""
+def _refused(lacking: Sequence[str], differently: Sequence[str], warnings: Sequence[str]) -> str:
+    """What is missing, why, as far as that is known, and what to do.
+
+    Args:
+        lacking: see `missing`.
+        differently: see `asked_differently`.
+        warnings: what else may be the reason.
+    """
     either = "or --allow-missing, and the run's command goes on with what comes of it."
     if not differently:
-        return f"missing: {listed(lacking)}. Run them and merge again; {either}"
+        why = f" ({'; '.join(warnings)})" if warnings else ""
+        return f"missing: {listed(lacking)}{why}. Run them and merge again; {either}"
     lines = "\n".join(f"  - {line}" for line in differently)
     return (
         f"the parts were not asked for the same episodes:\n{lines}\nSo these are missing: {listed(lacking)}.\n"

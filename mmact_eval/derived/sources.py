@@ -92,6 +92,18 @@ def parts_of(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
+def left_aside(folders: Sequence[Path]) -> list[str]:
+    """What lies beside the parts in a folder and is none by its name, such as a copy of one; a sentence each."""
+    found = []
+    for folder in folders:
+        if parts_of([folder]) == [folder]:
+            continue
+        for path in sorted(folder.iterdir()):
+            if not _PART.fullmatch(path.name) and any((path / name).is_file() for name in ("manifest.json", STUDY)):
+                found.append(f"{path} is no part by its name (shard-0-of-3 and so on) and was left aside")
+    return found
+
+
 def _number(part: Path) -> tuple[int, int]:
     found = _PART.fullmatch(part.name)
     return (int(found[2]), int(found[1])) if found else (0, 0)

@@ -86,18 +86,22 @@ def _reproducible(result: EpisodeResult) -> dict[str, Any]:
     return {**{name: getattr(result, name) for name in names}, "figures": dict(result.reproducible_figures())}
 
 
+def absent(sources: Sequence[Source], results: Mapping[Episode, EpisodeResult]) -> list[Episode]:
+    """The episodes that were asked for and have no result."""
+    asked = dict.fromkeys(episode for source in sources for episode in source.asked or ())
+    return [episode for episode in asked if episode not in results]
+
+
 def missing(sources: Sequence[Source], results: Mapping[Episode, EpisodeResult]) -> list[str]:
     """What was asked for and is in none of the runs, in words: parts that nobody gave, and episodes.
 
     A run that does not tell its plan is only as complete as its own number of results.
     """
-    asked = list(dict.fromkeys(episode for source in sources for episode in source.asked or ()))
-    absent = {episode for episode in asked if episode not in results}
-    told = list(_missing_parts(sources, absent))
-    for part in told:
-        absent -= set(part[1])
+    lacking = absent(sources, results)
+    told = list(_missing_parts(sources, set(lacking)))
     found = [text for text, _ in told]
-    found += [episode.key for episode in asked if episode in absent]
+    in_parts = {episode for _, episodes in told for episode in episodes}
+    found += [episode.key for episode in lacking if episode not in in_parts]
     for source in sources:
         total = _number_asked(source.run)
         if source.asked is None and total > len(source.run.results):
@@ -112,7 +116,7 @@ def _number_asked(run: Run) -> int:
     return sum(number.values()) if isinstance(number, dict) else number or 0
 
 
-def _missing_parts(sources: Sequence[Source], absent: set[Episode]) -> list[tuple[str, list[Episode]]]:
+def _missing_parts(sources: Sequence[Source], lacking: set[Episode]) -> list[tuple[str, list[Episode]]]:
     """Parts of which there is no run and no episode, and their episodes."""
     given = {(source.shard.index, source.shard.count) for source in sources if source.shard}
     plans = {source.shard.count: source.asked for source in sources if source.shard and source.asked}
@@ -120,7 +124,7 @@ def _missing_parts(sources: Sequence[Source], absent: set[Episode]) -> list[tupl
     for count, asked in plans.items():
         for index in range(count):
             episodes = Shard(index, count).of(asked) if count <= len(asked) else []
-            if (index, count) not in given and episodes and absent.issuperset(episodes):
+            if (index, count) not in given and episodes and lacking.issuperset(episodes):
                 found.append((f"part {index} of {count} ({counted(len(episodes), 'episode')})", episodes))
     return found
 

@@ -411,6 +411,8 @@ def test_a_replica_that_is_killed_from_outside_is_replaced(tmp_path: Path) -> No
     assert reproducible(list(read_episodes(out)[0].values())) == alone("toy", "random")
     assert "restarted 1 time" in said
     assert re.search(r"Replica 0 of the policy: \d+ queries in \d+ batches, busy \d+ % of the time", said)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (again.returncode, "Replica" in again.stdout) == (0, False), again.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
