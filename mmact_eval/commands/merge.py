@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmact_eval.errors import UsageError
 from mmact_eval.wording import counted
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Examples:
   mmact-eval merge runs/libero-object/expert-seed0 --out runs/libero-object/expert-whole
   mmact-eval merge runs/a/shard-*-of-4 --out runs/whole
   mmact-eval merge machine-a/first-half machine-b/second-half --out runs/both
+  mmact-eval merge runs/a --out runs/whole --replace     (its parts were given more episodes)
 The runs must have been made of the same (their fingerprints are equal); equal results of an episode count once,
 different ones are refused. RUN… stay as they are. Studies are merged arm by arm. Exit code: 0 merged, 2 refused.""",
 )
@@ -34,7 +36,9 @@ different ones are refused. RUN… stay as they are. Studies are merged arm by a
                    "them.")  # fmt: skip
 @click.option("--allow-renderer", is_flag=True,
               help="Merge although images were drawn by several GPUs or libraries; tables say so.")  # fmt: skip
-def command(runs: Sequence[Path], out: Path, allow_missing: bool, allow_renderer: bool) -> int:
+@click.option("--replace", is_flag=True,
+              help="Put the new one in the place of what an earlier merge made of fewer episodes.")  # fmt: skip
+def command(runs: Sequence[Path], out: Path, allow_missing: bool, allow_renderer: bool, replace: bool) -> int:
     """Put RUN… together as one run, whose reports are those of an undivided one.
 
     A folder with parts in it (shard-0-of-3 and so on) stands for them.
@@ -43,12 +47,14 @@ def command(runs: Sequence[Path], out: Path, allow_missing: bool, allow_renderer
     from mmact_eval.derived.study_merge import are_studies, merge_studies
 
     if are_studies(runs):
+        if replace:
+            raise UsageError(f"--replace is for runs. Delete {out} and merge the studies again; all of it is in them.")
         for arm, merged in merge_studies(runs, out, allow_missing, allow_renderer).items():
             click.echo(f"{arm}: {_told(merged)}")
             _warn(merged)
         click.echo(f"Merged into {out}; the study's command with --out {shlex.quote(str(out))} makes its report.")
         return 0
-    merged = merge(runs, out, allow_missing, allow_renderer)
+    merged = merge(runs, out, allow_missing, allow_renderer, replace)
     _warn(merged)
     click.echo(f"Merged into {out}: {_told(merged)}.")
     if not merged.missing:

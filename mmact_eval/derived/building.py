@@ -18,17 +18,18 @@ from mmact_eval.types import Episode, EpisodeResult
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
+def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """A folder beside `out` that takes its name once the block ends, and goes if that raises.
 
     Args:
         out: a folder that is not there yet, or is empty.
+        replace: whether it may hold something, in whose place the new one comes.
 
     Raises:
         UsageError: there is something in it.
         RunFolderError: it cannot be written, or another process is about to make it.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not replace and holds_something(out):
         raise UsageError(f"{out} holds something already. Choose another folder with --out, or delete it.")
     half = out.with_name(f".{out.name}.part")
     try:
@@ -38,7 +39,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
             _empty(half)  # of one that was killed
             yield half
             (half / holder.NAME).unlink(missing_ok=True)
-            half.rename(out)
+            _put(half, out)
             (out / LOCK).unlink(missing_ok=True)  # which makes a folder look like a run's
             with contextlib.suppress(OSError):  # not every file system can bring a folder to the disk
                 to_disk(out.parent)
@@ -49,6 +50,23 @@ def whole_folder(out: Path) -> Iterator[Path]:
             lock.release()
     except OSError as error:
         raise RunFolderError(f"cannot write {out}: {error.strerror or error}. Choose another with --out.") from error
+
+
+def holds_something(out: Path) -> bool:
+    """Whether there is a folder that is not empty, or anything else, of this name."""
+    return out.exists() and (not out.is_dir() or any(out.iterdir()))
+
+
+def _put(half: Path, out: Path) -> None:
+    """Give a folder its name; what has that name now is deleted, once the new one is there."""
+    if not holds_something(out):
+        half.rename(out)
+        return
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)  # of one that was killed
+    out.rename(old)
+    half.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _empty(half: Path) -> None:

@@ -19,7 +19,8 @@ from typing import Any
 from mmact_eval import registry
 from mmact_eval.derived.agreement import remarks, require_same
 from mmact_eval.derived.asked_for import asked_differently, commands_for
-from mmact_eval.derived.building import bring_artifacts, bring_logs, whole_folder
+from mmact_eval.derived.building import bring_artifacts, bring_logs, holds_something, whole_folder
+from mmact_eval.derived.earlier_merge import earlier_merge, require_kept
 from mmact_eval.derived.sources import Source, left_aside, opened, parts_of
 from mmact_eval.derived.together import Together, absent, listed, missing, together
 from mmact_eval.errors import RunFolderError, UsageError
@@ -56,7 +57,13 @@ class Merged:
     notes: Sequence[str]
 
 
-def merge(folders: Sequence[Path], out: Path, allow_missing: bool = False, allow_renderer: bool = False) -> Merged:
+def merge(
+    folders: Sequence[Path],
+    out: Path,
+    allow_missing: bool = False,
+    allow_renderer: bool = False,
+    replace: bool = False,
+) -> Merged:
     """Put runs together. Nothing of them is changed, and `out` is there as a whole or not at all.
 
     Args:
@@ -64,18 +71,23 @@ def merge(folders: Sequence[Path], out: Path, allow_missing: bool = False, allow
         out: a folder that is not there yet, or is empty.
         allow_missing: whether episodes that were asked for may lack; the same command as before then does them.
         allow_renderer: whether images may have been drawn by several renderers; the tables will say so.
+        replace: whether `out` may be what an earlier merge made of less; nothing that it holds is lost.
 
     Raises:
-        UsageError: a folder is no run's, is given twice, or `out` holds something.
+        UsageError: a folder is no run's, is given twice, or `out` holds something else.
         RunFolderError: the runs are not of the same, have different results of an episode, are being written, or
-            episodes are missing.
+            episodes are missing, also those that `out` has.
     """
     found = parts_of(folders)
     if not found:
         raise UsageError("there is nothing to be merged: name run folders.")
     require_outside(out, found)
-    with ExitStack() as held, whole_folder(out) as half:
-        return merge_into(half, out, opened(found, held), allow_missing, allow_renderer, left_aside(folders))
+    with ExitStack() as held, whole_folder(out, replace) as half:
+        before = earlier_merge(out, held) if holds_something(out) else None
+        merged = merge_into(half, out, opened(found, held), allow_missing, allow_renderer, left_aside(folders))
+        if before is not None:
+            require_kept(before, half)
+        return merged
 
 
 def merge_into(

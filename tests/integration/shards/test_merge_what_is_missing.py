@@ -74,3 +74,25 @@ def test_a_part_under_another_name_is_not_taken_and_that_is_said(parts: Path) ->
     shutil.rmtree(parts / "shard-0-of-2")
     refused = mmact(place, "merge", "out", "--out", "m2", code=2).stderr
     assert f"missing: part 0 of 2 (2 episodes) ({aside})." in refused
+
+
+def test_an_earlier_merge_is_replaced_by_one_of_more_and_nothing_else_is(parts: Path) -> None:
+    place = parts.parent
+    mmact(place, "merge", "out", "--out", "m")
+    for index in range(2):
+        mmact(place, *run("--episodes", "3", "--shard", f"{index}/2", "--out", "out"))
+    assert "holds something already" in mmact(place, "merge", "out", "--out", "m", code=2).stderr
+    assert "Merged into m: 6 episodes of 2 runs" in mmact(place, "merge", "out", "--out", "m", "--replace").stdout
+    assert len(read_run(place / "m").results) == 6
+    assert sorted(path.name for path in place.iterdir()) == ["m", "out"]
+    mmact(place, *run("--episodes", "4", "--out", "m"))
+    assert "has gone on with it since" in mmact(place, "merge", "out", "--out", "m", "--replace", code=2).stderr
+    assert len(read_run(place / "m").results) == 8
+
+
+def test_a_merge_of_less_does_not_replace_one_of_more(parts: Path) -> None:
+    place = parts.parent
+    mmact(place, "merge", "out", "--out", "m")
+    half = mmact(place, "merge", "out/shard-0-of-2", "--out", "m", "--replace", "--allow-missing", code=2).stderr
+    assert "m has results that these runs have not: toy/" in half
+    assert len(read_run(place / "m").results) == 4
