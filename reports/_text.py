@@ -110,16 +110,43 @@ def physics_here(report: Report, arm: str) -> str:
 
 
 def best_sentence(suite: SuiteReport) -> str:
-    """Which arms may be the best, "" if they were not compared."""
+    """Which arms may be the best, "" if they were not compared; by success alone, which is said where it is not all."""
     if not suite.best:
         return ""
+    by_success, longer = _lengths_beside(suite)
+    named = ", ".join(_quoted(arm) for arm in suite.best)
     if len(suite.best) == len(suite.arms):
-        return "No arm is significantly worse than another: each may be the best."
-    if len(suite.best) == 1:
-        return f"{suite.best[0]} is significantly better than every other arm."
-    # A name with a comma in it ("vanilla, seed 1") would read as two.
-    named = [f"“{arm}”" if "," in arm else arm for arm in suite.best]
-    return f"Indistinguishable from the best: {', '.join(named)}; every other arm is significantly worse than one."
+        said = "No arm is significantly worse than another: each may be the best."
+    elif len(suite.best) == 1:
+        return f"{by_success}{suite.best[0]} is significantly better than every other arm.{longer}"
+    else:
+        said = f"Indistinguishable from the best: {named}; every other arm is significantly worse than one."
+    return f"{by_success}{said[0].lower() if by_success else said[0]}{said[1:]}{longer}"
+
+
+def _lengths_beside(suite: SuiteReport) -> tuple[str, str]:
+    """``By whole chains: `` and what is to be said of their lengths, where episodes have stages; else two times ""."""
+    lengths = [metric for metric in suite.further if metric.apart]
+    if not lengths:
+        return "", ""
+    told = ""
+    for metric in lengths:
+        differ = [
+            _quoted(pairing.second)
+            for pairing in suite.pairings
+            if not pairing.blocked
+            and metric.key in pairing.measures
+            and pairing.measures[metric.key].p_holm < level.ALPHA
+        ]
+        if differ:
+            against = _quoted(suite.pairings[0].first)
+            told += f" The {metric.label} differs significantly from that of {against}: {', '.join(differ)}."
+    return "By whole chains: ", told
+
+
+def _quoted(arm: str) -> str:
+    """A name with a comma in it ("vanilla, seed 1") would read as two."""
+    return f"“{arm}”" if "," in arm else arm
 
 
 def detectable_sentence(pairing: Pairing) -> str:

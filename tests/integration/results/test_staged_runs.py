@@ -113,6 +113,8 @@ def test_lengths_do_not_depend_on_workers_and_are_in_every_report(tmp_path: Path
     text = {file.name: file.read_text() for file in files}
     assert all("reach_across" in text[name] for name in ("stages.csv", "sub_tasks.csv", "report.md", "report.json"))
     assert all("3 in a row" in text[name] for name in ("report.md", "report.html"))
+    said = "The average length differs significantly from that of"
+    assert all("By whole chains: " in text[name] and said in text[name] for name in ("report.md", "report.html"))
     overall = json.loads(next(of for name, of in text.items() if name.startswith("eval_info-0")))["overall"]
     assert overall["avg_sum_reward"] == summary.total.measures["average_length"].value
 
