@@ -97,6 +97,7 @@ def told_together(whole: Whole, runs: Mapping[str, RunWatch], records: Mapping[s
     alike = len({str(watch.plan) for watch in watches}) <= 1
     if not alike:
         why = "; ".join(filter(None, ["its parts were asked for different episodes, and have no sum", why]))
+        state = "incomplete" if state == "finished" else state  # which episodes a part has follows from the whole plan
     first = next(iter(there or of.values()))
     hosts = list(dict.fromkeys(record["host"] for record in there if record.get("host")))
     found: dict[str, Any] = {

@@ -114,6 +114,7 @@ def test_parts_of_different_episodes_have_no_sum(root: Path) -> None:
     run_part(root / "mine" / "shard-2-of-3", 2, episodes=6)
     found = whole(root)
     assert "asked for different episodes" in found["why"]
+    assert found["state"] == "incomplete", "they leave episodes out, as merge says"
     assert "rate" not in found
 
 
