@@ -65,7 +65,7 @@ class Own(Strict):
     """
 
     name: str = ""
-    trained_on: dict[str, str] = {}
+    trained_on: dict[str, str] = Field(default_factory=dict)
 
 
 class ModelConfig(Strict):
@@ -118,7 +118,5 @@ def read_config(folder: Path) -> ModelConfig:
     document = read(path)  # JSON is YAML, and so errors have lines
     told: Mapping[str, Any] = document.data
     if told.get("model_type") != MODEL_TYPE:
-        raise UsageError(
-            f"{path}: its model_type is {told.get('model_type')!r}, not {MODEL_TYPE}: it is another policy's"
-        )
+        raise UsageError(f"{path}: its model_type is {told.get('model_type')!r}; is it for another policy?")
     return document.checked(ModelConfig)
