@@ -48,7 +48,6 @@ class Loaded:
         self.network = network
         self.words = Words(config.words, config.word_slots)
 
-    @torch.inference_mode()
     def action_chunks(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
         """A (chunk, 7) float32 chunk for each.
 
@@ -59,11 +58,9 @@ class Loaded:
         pixels = np.stack([to_sides(example.images, config.size.side) for example in examples])
         states = np.stack([example.state for example in examples])
         words = np.stack([self.words.encode(example.instruction) for example in examples])
-        answers = self.network(
-            torch.from_numpy(pixels).to(device),
-            torch.from_numpy(normalized(states, config.state_mean, config.state_std)).to(device),
-            torch.from_numpy(words).to(device),
-        )
+        arrays = pixels, normalized(states, config.state_mean, config.state_std), words
+        with torch.inference_mode():
+            answers = self.network(*(torch.from_numpy(array).to(device) for array in arrays))
         return list(executed(answers.cpu().numpy()))
 
 

@@ -56,8 +56,8 @@ def families() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
-def configured(name_or_path: str | Path, overrides: Sequence[str]) -> tuple[Trainable[Any], AnyTraining]:
-    """A training, and the family of what is trained.
+def configured(name_or_path: str | Path, overrides: Sequence[str]) -> tuple[Trainable[Any], Any]:
+    """The family of what is trained, and how: settings of that family's type.
 
     Args:
         name_or_path: the name of a configuration of the package, or the path of a file.
