@@ -35,8 +35,8 @@ class VitMlp(nn.Module):
     """A view's sequence is its readouts, the state, the words of the instruction and its patches; all see all.
 
     Views share every weight but one embedding each, and do not see each other before the MLP: twice as many cost twice
-    as much. Patches are embedded by three convolutions rather than by one (Xiao et al., arXiv 2106.14881), without
-    which so small a transformer learns late from so few pictures.
+    as much. Patches are embedded by three convolutions rather than by one, after Xiao et al. (arXiv 2106.14881), who
+    found that transformers learn sooner so.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -26,8 +26,8 @@ class Training(AnyTraining):
 
     Attributes:
         chunk: actions in an answer.
-        shift: pixels by which a view is moved at most, in each direction, at random and anew at each step: without it
-            the pictures are learned by heart.
+        shift: pixels by which a view is moved at most, in each direction, at random and anew at each step, so that
+            some thousand pictures are not learned by heart.
         size: of the network.
         steps: how long.
         batch: moments in a step.
