@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,6 +39,17 @@ def to_pixels(image: NDArray[np.uint8], side: int = SIDE) -> Tensor:
             pixels[None], size=(side, side), mode="bicubic", align_corners=False, antialias=True
         )[0]
     return (pixels - 0.5) / 0.5
+
+
+def to_sides(images: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
+    """Each view as a square of that many pixels, rounded to whole numbers again, (views, side, side, 3)."""
+    return np.stack([_to_side(image, side) for image in images])
+
+
+def _to_side(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    pixels = to_pixels(image, side).permute(1, 2, 0)
+    small: NDArray[np.uint8] = ((pixels + 1.0) * 127.5).round().clamp(0, 255).byte().numpy()
+    return small
 
 
 def to_array(pixels: Tensor) -> NDArray[np.float32]:

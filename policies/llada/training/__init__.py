@@ -1,6 +1,6 @@
 """Training of models of the family on recorded demonstrations: `mmact-eval train`, explained in docs/training.md.
 
-family.py     what a model has to say for itself; families.py, which there are
+family.py     what a masked-token model has to say for itself; families.py, what can be trained
 settings.py   what a configuration file says; configurations.py, where they are
 pipeline.py   the whole way; tokenizers.py, its first half
 data/         the data sets as arrays, cached: moments.py; a byte-pair tokenizer

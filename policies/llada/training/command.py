@@ -23,6 +23,7 @@ Examples:
   mmact-eval train nano --set data=[data/object] --out nano
   mmact-eval train nano --set data=[data/object] --set variant=text --out nano
   mmact-eval train mmada-nano --set data=[data/object] --out mmada
+  mmact-eval train vit-mlp --set data=[data/object] --out vit
   mmact-eval run --suite libero-object --init-states 20-49 --policy mmact \\
       --policy-args checkpoint=nano/vanilla/checkpoint
 The same command resumes where it stopped.""",
@@ -36,10 +37,10 @@ The same command resumes where it stopped.""",
 def command(
     config: str, out: Path, overrides: tuple[str, ...], device: str, threads: int | None, only_quantizer: bool
 ) -> int:
-    """Train a small MM-ACT or MMaDA-VLA on recorded demonstrations.
+    """Train a small MM-ACT or MMaDA-VLA, or the baseline ViT + MLP, on recorded demonstrations.
 
-    CONFIG says what and how: a name (nano for MM-ACT, mmada-nano for MMaDA-VLA) or a YAML file, whose field `family`
-    is mmact or mmada-vla; docs/training.md explains the fields.
+    CONFIG says what and how: a name (nano for MM-ACT, mmada-nano for MMaDA-VLA, vit-mlp) or a YAML file, whose field
+    `family` is mmact, mmada-vla or vit-mlp; docs/training.md explains the fields.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -47,7 +48,6 @@ def command(
     import torch
 
     from mmact_eval.policies.llada.training.families import configured
-    from mmact_eval.policies.llada.training.pipeline import train
 
     family, settings = configured(config, overrides)
 
@@ -60,7 +60,7 @@ def command(
 
     try:
         with stopped_safely("Give the same command again to resume from the last saved state."):
-            trained = train(family, settings, out, device, only_quantizer, say)
+            trained = family.train(settings, out, device, only_quantizer, say)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error}") from None
     if trained.checkpoint is None:

@@ -13,6 +13,7 @@ from mmact_eval.policies.llada.quantizer import QuantizerConfig
 from mmact_eval.policies.llada.training.data.moments import Indices, Moments
 from mmact_eval.policies.llada.training.data.source import Source
 from mmact_eval.policies.llada.training.learning.loop import Examples
+from mmact_eval.policies.llada.training.learning.losses import Question
 from mmact_eval.policies.llada.training.settings import TrainingSettings
 
 S = TypeVar("S", bound=TrainingSettings)
@@ -26,7 +27,7 @@ class Task(Protocol):
         """Of the transformer."""
 
     @property
-    def examples(self) -> Examples:
+    def examples(self) -> Examples[Question]:
         """On what it is trained."""
 
     @property
@@ -46,7 +47,7 @@ class Task(Protocol):
 
 
 class Family(Protocol[S]):
-    """A family of models, found by its name among the entry points ``mmact_eval.trainings``.
+    """A family of masked-token models, which `pipeline.train` trains.
 
     Attributes:
         name: in configuration files.

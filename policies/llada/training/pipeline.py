@@ -30,6 +30,7 @@ from mmact_eval.policies.llada.training.family import Family, S
 from mmact_eval.policies.llada.training.images import codes, tokens
 from mmact_eval.policies.llada.training.learning import loop
 from mmact_eval.policies.llada.training.learning import state as states
+from mmact_eval.policies.llada.training.learning.losses import answer
 from mmact_eval.policies.llada.training.rehearsal import rehearse
 from mmact_eval.policies.llada.training.settings import Rollouts
 from mmact_eval.policies.llada.training.tokenizers import (
@@ -49,13 +50,14 @@ class Trained:
     """What a training came to.
 
     Attributes:
-        checkpoint: the folder with ``model`` and ``quantizer``; None if only the image tokenizer was asked for.
-        quantizer: the image tokenizer's folder.
+        checkpoint: its folder, with ``model`` and ``quantizer`` in it for a masked-token model; None if only the image
+            tokenizer was asked for.
+        quantizer: the image tokenizer's folder; None for a model that has none.
         suites: that the demonstrations are of.
     """
 
     checkpoint: Path | None
-    quantizer: Path
+    quantizer: Path | None
     suites: tuple[str, ...]
 
 
@@ -136,8 +138,8 @@ def train(
         return measure(settings.rollouts, exported(), place / "rollouts" / f"step-{step:06d}")
 
     of = f"{data} {family.trained_as(settings)}{first}".encode() + image_codes.tobytes()
-    trained_on = loop.Data(task.examples, chosen, held_out, hashlib.blake2b(of, digest_size=8).hexdigest())
-    loop.train(settings, predictor, trained_on, place, device, say, measured)
+    trained_on = loop.Data(task.examples, chosen, held_out, hashlib.blake2b(of, digest_size=8).hexdigest(), answer)
+    loop.train(settings, settings.precision, predictor, trained_on, place, device, say, measured)
     return Trained(exported(), out / "quantizer", tuple(began_from))
 
 

@@ -16,6 +16,8 @@ Count = Annotated[int, Field(strict=True, ge=0)]
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
 Weight = Annotated[float, Field(ge=0.0)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What a model is computed in while it is trained; ``auto``: bfloat16 on a GPU, else float32."""
 
 
 class Optimizer(Strict):
@@ -119,8 +121,8 @@ class Planned:
     optimizer: Optimizer
 
 
-class TrainingSettings(Strict):
-    """A whole training, but for what a family alone knows: its stages first of all.
+class AnyTraining(Strict):
+    """What is said of every training, whatever model it is of.
 
     Attributes:
         family: which models these are.
@@ -128,17 +130,9 @@ class TrainingSettings(Strict):
         data: folders that `mmact-eval record` made.
         seed: of everything random.
         held_out: the part of the demonstrations kept for the held-out loss.
-        text_tokens: tokens of the text tokenizer beside the special ones, at most; each byte is one.
-        tokenizers: the folder (``--out``) of another training whose image and text tokenizer are used instead of new
-            ones; `quantizer` and `text_tokens` are then of no account.
-        first_weights: the folder of a variant in another training (``OUT/VARIANT``) whose weights are gone on from,
-            with its tokenizers; sizes must be the same, data may differ.
-        quantizer, model: sizes.
-        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU.
         report_every: steps between two lines of progress, with the held-out loss.
         save_every: steps between two saved states.
         rollouts: success in the simulator.
-        stored: precision of the transformer's weights in the checkpoint.
     """
 
     family: str
@@ -146,26 +140,42 @@ class TrainingSettings(Strict):
     data: tuple[str, ...] = Field(min_length=1)
     seed: Count = 0
     held_out: float = Field(default=0.1, ge=0.0, lt=1.0)
+    report_every: AtLeastOne = 100
+    save_every: AtLeastOne = 500
+    rollouts: Rollouts = Rollouts()
+
+    @property
+    def planned(self) -> Mapping[str, Planned]:
+        """The stages by name, one after the other."""
+        raise NotImplementedError
+
+
+class TrainingSettings(AnyTraining):
+    """A whole training of a masked-token model, but for what a family alone knows: its stages first of all.
+
+    Attributes:
+        text_tokens: tokens of the text tokenizer beside the special ones, at most; each byte is one.
+        tokenizers: the folder (``--out``) of another training whose image and text tokenizer are used instead of new
+            ones; `quantizer` and `text_tokens` are then of no account.
+        first_weights: the folder of a variant in another training (``OUT/VARIANT``) whose weights are gone on from,
+            with its tokenizers; sizes must be the same, data may differ.
+        quantizer, model: sizes.
+        precision: what it is computed in.
+        stored: precision of the transformer's weights in the checkpoint.
+    """
+
     text_tokens: Annotated[int, Field(strict=True, ge=256)] = 600
     tokenizers: Path | None = None
     first_weights: Path | None = None
     quantizer: QuantizerSettings = QuantizerSettings()
     model: ModelSettings = ModelSettings()
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    report_every: AtLeastOne = 100
-    save_every: AtLeastOne = 500
-    rollouts: Rollouts = Rollouts()
+    precision: Precision = "auto"
     stored: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @property
     def made_before(self) -> Path | None:
         """The folder that the tokenizers are taken from; None if they are trained."""
         return self.tokenizers or (expanded(self.first_weights).absolute().parent if self.first_weights else None)
-
-    @property
-    def planned(self) -> Mapping[str, Planned]:
-        """The stages by name, one after the other."""
-        raise NotImplementedError
 
 
 NOT_TRAINED = frozenset(

@@ -16,6 +16,7 @@ from mmact_eval.policies.llada.tokenizer import read_tokenizer
 from mmact_eval.policies.llada.training.data.moments import Indices, Moments
 from mmact_eval.policies.llada.training.data.source import Source
 from mmact_eval.policies.llada.training.data.words import tokenizer_length, train_tokenizer
+from mmact_eval.policies.llada.training.pipeline import Say, Trained, train
 from mmact_eval.policies.llada.vocabulary import Vocabulary
 from mmact_eval.policies.mmact import prompts
 from mmact_eval.policies.mmact.config import ModelConfig, config_json
@@ -57,7 +58,7 @@ class MMACTTask:
 
 
 class MMACTFamily:
-    """As `Family` has it."""
+    """As `Family` and `Trainable` have it."""
 
     name = "mmact"
     model = "MM-ACT"
@@ -97,6 +98,9 @@ class MMACTFamily:
         encode = read_tokenizer(tokenizer, words, self.model).encode
         examples = Examples(moments, codes, encode, words, settings.plan_tokens, settings.full_masks, device)
         return MMACTTask(settings, model_config(settings, words), examples)
+
+    def train(self, settings: Training, out: Path, device_name: str, only_quantizer: bool, say: Say) -> Trained:
+        return train(self, settings, out, device_name, only_quantizer, say)
 
 
 FAMILY = MMACTFamily()

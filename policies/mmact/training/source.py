@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mmact_eval.errors import UsageError
-from mmact_eval.policies.llada.images import to_pixels
+from mmact_eval.policies.llada.images import to_sides
 from mmact_eval.policies.llada.policy.robots import CALVIN_CAMERAS
 from mmact_eval.policies.llada.training.data.recordings import action_widths, camera_names
-from mmact_eval.policies.llada.training.data.source import Image, Source
+from mmact_eval.policies.llada.training.data.source import Source
 from mmact_eval.policies.mmact.adapters import Adapter, calvin_arm, one_arm, two_arms
 from mmact_eval.policies.mmact.prompts import CHUNK, ONE_ARM, TWO_ARMS
 
@@ -27,7 +24,7 @@ def source(folders: Sequence[Path], state_mode: str) -> Source:
         UsageError: a folder is no data set of ours, or its robot is none that MM-ACT knows.
     """
     adapter = adapter_of(folders, state_mode)
-    return Source(adapter.cameras, adapter.state, adapter.vector, pictures, CHUNK, clamped=False, key=str(adapter))
+    return Source(adapter.cameras, adapter.state, adapter.vector, to_sides, CHUNK, clamped=False, key=str(adapter))
 
 
 def adapter_of(folders: Sequence[Path], state_mode: str) -> Adapter:
@@ -52,14 +49,3 @@ def _robot_of(folder: Path, width: int) -> str:
             f"{folder} has actions of {width} numbers; MM-ACT has {ONE_ARM.dim} (one arm) or {TWO_ARMS.dim} (two arms)"
         )
     return "calvin" if set(CALVIN_CAMERAS) <= camera_names(folder) else "libero"
-
-
-def pictures(images: Sequence[Image], side: int) -> NDArray[np.uint8]:
-    """Each view in the size of the image tokenizer, (views, side, side, 3)."""
-    return np.stack([_resized(image, side) for image in images])
-
-
-def _resized(image: Image, side: int) -> Image:
-    pixels = to_pixels(image, side).permute(1, 2, 0)
-    small: Image = ((pixels + 1.0) * 127.5).round().clamp(0, 255).byte().numpy()
-    return small

@@ -20,6 +20,7 @@ from mmact_eval.policies.llada.tokenizer import read_tokenizer
 from mmact_eval.policies.llada.training.data.moments import Indices, Moments
 from mmact_eval.policies.llada.training.data.source import Source
 from mmact_eval.policies.llada.training.data.words import tokenizer_length, train_tokenizer
+from mmact_eval.policies.llada.training.pipeline import Say, Trained, train
 from mmact_eval.policies.llada.training.settings import NOT_TRAINED
 from mmact_eval.policies.mmada_vla.bins import statistics_file
 from mmact_eval.policies.mmada_vla.config import ARGS_FILE, ModelConfig, args_json, config_json, variant_name
@@ -68,7 +69,7 @@ class MMaDATask:
 
 
 class MMaDAFamily:
-    """As `Family` has it."""
+    """As `Family` and `Trainable` have it."""
 
     name = "mmada-vla"
     model = "MMaDA-VLA"
@@ -124,6 +125,9 @@ class MMaDAFamily:
         examples = Examples(moments, codes, actions, statistics_of(whole), encode, config, settings, device)
         numbers = _numbers(encode) if settings.state == "bins" else {}
         return MMaDATask(settings, config, examples, statistics_json(whole, robot), _cut(lengths, slot), numbers)
+
+    def train(self, settings: Training, out: Path, device_name: str, only_quantizer: bool, say: Say) -> Trained:
+        return train(self, settings, out, device_name, only_quantizer, say)
 
 
 FAMILY = MMaDAFamily()

@@ -1,4 +1,4 @@
-"""The training of the transformer: stages of steps, with reports, saved states and rollouts in between."""
+"""The training of a model: stages of steps, with reports, saved states and rollouts in between."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,17 +19,22 @@ from torch.nn.utils import parametrize
 from mmact_eval.policies.llada.config import TransformerConfig
 from mmact_eval.policies.llada.training.data.moments import Indices
 from mmact_eval.policies.llada.training.learning import state as states
-from mmact_eval.policies.llada.training.learning.losses import Question, Told, answer
+from mmact_eval.policies.llada.training.learning.losses import Answered, Told
 from mmact_eval.policies.llada.training.learning.optimizing import Stepper
 from mmact_eval.policies.llada.training.learning.tables import share
-from mmact_eval.policies.llada.training.settings import Planned, TrainingSettings
+from mmact_eval.policies.llada.training.settings import AnyTraining, Planned, Precision
 from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 
 _HELD_OUT = 64
 """Examples of each target that the held-out loss is the mean of."""
 
 
-class Examples(Protocol):
+Q = TypeVar("Q")
+Q_co = TypeVar("Q_co", covariant=True)
+M = TypeVar("M", bound=nn.Module)
+
+
+class Examples(Protocol[Q_co]):
     """Makes questions of moments."""
 
     def usable(self, target: str, chosen: Indices) -> Indices:
@@ -39,24 +44,26 @@ class Examples(Protocol):
             UsageError: a setting does not fit the data.
         """
 
-    def question(self, target: str, places: Indices, rng: np.random.Generator) -> Question:
+    def question(self, target: str, places: Indices, rng: np.random.Generator) -> Q_co:
         """A question about these moments, (B,) indices. Everything random in it follows from the generator."""
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(Generic[Q]):
     """What to train on.
 
     Attributes:
         examples: makes questions.
         train, held_out: moments.
         digest: of the data and of everything that was trained before, for the saved state.
+        answer: asks the model, with its layers computed in the context that is given.
     """
 
-    examples: Examples
+    examples: Examples[Q]
     train: Indices
     held_out: Indices
     digest: str
+    answer: Callable[[Any, Q, AbstractContextManager[None]], Answered]
 
 
 def new_predictor(
@@ -89,14 +96,15 @@ def new_predictor(
 
 
 def train(
-    settings: TrainingSettings,
-    predictor: MaskedTokenPredictor,
-    data: Data,
+    settings: AnyTraining,
+    precision: Precision,
+    model: M,
+    data: Data[Q],
     folder: Path,
     device: torch.device,
     say: Callable[[str], None],
     rollouts: Callable[[int], str] | None = None,
-) -> MaskedTokenPredictor:
+) -> M:
     """Train, going on where a state in the folder says.
 
     Everything random of a step follows from seed, stage and step, so that an interruption leaves no trace: on a CPU,
@@ -104,7 +112,8 @@ def train(
 
     Args:
         settings: how.
-        predictor: as `new_predictor` makes it.
+        precision: what the model is computed in.
+        model: with its first weights.
         data: on what.
         folder: for state and log.
         device: where.
@@ -115,22 +124,22 @@ def train(
         UsageError: the state in the folder is of another training.
         OSError: state or log cannot be written.
     """
-    predictor.to(device).train()
+    model.to(device).train()
     saved = states.load(folder, data.digest)
     if saved:
-        predictor.load_state_dict(saved.weights)
+        model.load_state_dict(saved.weights)
         say(f"goes on after step {saved.step} of stage {saved.stage + 1}")
     log = states.Log(folder, saved.stage if saved else 0, saved.step if saved else 0)
-    precision = _precision(settings, device)
+    context = _context(precision, device)
     for number, (name, stage) in enumerate(settings.planned.items()):
         if (saved and number < saved.stage) or not stage.targets:
             continue
-        stepper = Stepper(predictor.named_parameters(), stage.optimizer, stage.steps)
+        stepper = Stepper(model.named_parameters(), stage.optimizer, stage.steps)
         first = 0
         if saved and number == saved.stage:
             stepper.load_state_dict(saved.optimizer)
             first = saved.step
-        run = _Stage(settings, name, number, stage, predictor, data, precision, log, say)
+        run = _Stage(settings, name, number, stage, model, data, context, log, say)
         last_stage = number == len(settings.planned) - 1
         if rollouts and last_stage and first and settings.rollouts.due(first, stage.steps):
             say(rollouts(first))  # the state was saved before they were run, so they may have been interrupted
@@ -138,23 +147,22 @@ def train(
             run.step(stepper, step)
             done = step + 1
             if done % settings.save_every == 0 or done == stage.steps:
-                state = states.State(number, done, predictor.state_dict(), stepper.state_dict())
+                state = states.State(number, done, model.state_dict(), stepper.state_dict())
                 states.save(state, folder, data.digest)
             if rollouts and last_stage and settings.rollouts.due(done, stage.steps):
                 say(rollouts(done))
-    return predictor.eval()
+    return model.eval()
 
 
 class _Stage:
     """One stage's steps and reports."""
 
     def __init__(
-        self, settings: TrainingSettings, name: str, number: int, stage: Planned, predictor: MaskedTokenPredictor,
-        data: Data, precision: Callable[[], AbstractContextManager[None]], log: states.Log,
-        say: Callable[[str], None],
+        self, settings: AnyTraining, name: str, number: int, stage: Planned, model: nn.Module, data: Data[Any],
+        context: Callable[[], AbstractContextManager[None]], log: states.Log, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._settings, self._name, self._number, self._stage = settings, name, number, stage
-        self._predictor, self._data, self._precision, self._log, self._say = predictor, data, precision, log, say
+        self._model, self._data, self._context, self._log, self._say = model, data, context, log, say
         self._targets = stage.targets
         self._usable = {target: data.examples.usable(target, data.train) for target in self._targets}
         self._sums: dict[str, list[float]] = {}
@@ -167,7 +175,8 @@ class _Stage:
         with parametrize.cached():  # the tables are the same for all targets of a step
             for target, (weight, count) in self._targets.items():
                 places = rng.choice(self._usable[target], count)
-                answered = answer(self._predictor, self._data.examples.question(target, places, rng), self._precision())
+                question = self._data.examples.question(target, places, rng)
+                answered = self._data.answer(self._model, question, self._context())
                 for name, part in answered.parts.items():
                     self._sums.setdefault(name, []).append(part.loss)
                 total = weight * answered.loss if total is None else total + weight * answered.loss
@@ -195,21 +204,22 @@ class _Stage:
         rng = np.random.default_rng(self._settings.seed)
         places = rng.choice(usable, min(_HELD_OUT, len(usable)), replace=False)
         answers: dict[str, list[tuple[int, Told]]] = {}
-        self._predictor.eval()
+        self._model.eval()
         with torch.no_grad():
             for first in range(0, len(places), 32):
                 part = places[first : first + 32]
                 question = self._data.examples.question(target, part, rng)
-                for name, told in answer(self._predictor, question, self._precision()).parts.items():
+                for name, told in self._data.answer(self._model, question, self._context()).parts.items():
                     answers.setdefault(name, []).append((len(part), told))
-        self._predictor.train()
+        self._model.train()
         return {name: _mean(told) for name, told in answers.items()}
 
 
 def _mean(answers: list[tuple[int, Told]]) -> dict[str, float]:
     sizes = [size for size, _ in answers]
-    found = {"held_out": float(np.average([told.loss for _, told in answers], weights=sizes)),
-             "right": float(np.average([told.right for _, told in answers], weights=sizes))}  # fmt: skip
+    found = {"held_out": float(np.average([told.loss for _, told in answers], weights=sizes))}
+    if answers[0][1].right is not None:
+        found["right"] = float(np.average([told.right or 0.0 for _, told in answers], weights=sizes))
     if answers[0][1].off is not None:
         found["off"] = float(np.average([told.off or 0.0 for _, told in answers], weights=sizes))
     return found
@@ -221,9 +231,8 @@ def _in_words(name: str, facts: dict[str, float]) -> str:
     return f"{name} {facts['loss']:.3f}{held}{off}"
 
 
-def _precision(settings: TrainingSettings, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+def _context(wanted: Precision, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
     """Makes the context that the model is computed in."""
-    wanted = settings.precision
     if wanted == "float32" or (wanted == "auto" and device.type == "cpu"):
         return contextlib.nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)

@@ -81,13 +81,13 @@ class Told:
     """How the tokens of a part were answered.
 
     Attributes:
-        loss: mean cross-entropy, nats.
-        right: part of them that the model thinks most likely.
+        loss: mean cross-entropy, nats; of a model that answers with numbers, its own loss.
+        right: part of them that the model thinks most likely; None where there is no such thing.
         off: for numbers, the mean distance of the most likely bin's number from the truth; else None.
     """
 
     loss: float
-    right: float
+    right: float | None = None
     off: float | None = None
 
 
