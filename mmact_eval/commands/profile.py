@@ -19,7 +19,7 @@ Examples:
   mmact-eval profile --suite libero-object --policy mmact
   mmact-eval profile --suite libero-object --policy mmact --batch 1,2,4 --threads 1,2 --out profile/
   mmact-eval profile --suite libero-object --policy mmact --vary policy_args.steps=1,4,24 --vary instruction_words=4,64
-  mmact-eval profile --suite libero-object --policy mmact-shape --vary views=1,2,3,4      # 8 billion numbers, no weights
+  mmact-eval profile --suite libero-object --policy mmact-shape --vary views=1,2,3,4     # 8 billion numbers, no weights
   mmact-eval profile --suite toy --policy my_policy.py:make --queries 100
 No simulator is started: observations are made up, of the sizes that the suite's environment has. One thing is varied
 at a time, around a base point: the first of --batch and --threads, and what the policy does by default.

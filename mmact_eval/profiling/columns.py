@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mmact_eval.profiling.row import Row, Work
+from mmact_eval.profiling.row import Memory, Row, Timing, Weights, Work
 
 NONE = "–"
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -52,18 +52,30 @@ def _work(of: Callable[[Work], float]) -> Callable[[Row], float | None]:
     return lambda row: None if row.work is None else of(row.work)
 
 
+def _timing(of: Callable[[Timing], float]) -> Callable[[Row], float | None]:
+    return lambda row: None if row.timing is None else of(row.timing)
+
+
+def _memory(of: Callable[[Memory], float | None]) -> Callable[[Row], float | None]:
+    return lambda row: None if row.memory is None else of(row.memory)
+
+
+def _weights(of: Callable[[Weights], float | None]) -> Callable[[Row], float | None]:
+    return lambda row: None if row.weights is None else of(row.weights)
+
+
 COLUMNS: tuple[Column, ...] = (
-    Column("ms p50", "ms_p50", lambda row: row.timing and row.timing.p50_ms, figure,
+    Column("ms p50", "ms_p50", _timing(lambda of: of.p50_ms), figure,
            "milliseconds of a call on the clock, the median"),
-    Column("p95", "ms_p95", lambda row: row.timing and row.timing.p95_ms, figure, "of 95 % of the calls, at most"),
-    Column("CPU ms", "cpu_ms_mean", lambda row: row.timing and row.timing.cpu_ms, figure,
+    Column("p95", "ms_p95", _timing(lambda of: of.p95_ms), figure, "of 95 % of the calls, at most"),
+    Column("CPU ms", "cpu_ms_mean", _timing(lambda of: of.cpu_ms), figure,
            "milliseconds of processor time of a call, all threads together"),
     Column("answers/s", "answers_per_s", lambda row: row.answers_per_s, figure, "by the mean time of a call"),
     Column("actions/s", "actions_per_s", lambda row: row.actions_per_s, figure,
            "the same times the actions of an answer that are executed"),
-    Column("peak MiB", "peak_process_mib", lambda row: row.memory and row.memory.process_mib, figure,
+    Column("peak MiB", "peak_process_mib", _memory(lambda of: of.process_mib), figure,
            "the most memory the process held, libraries included"),
-    Column("GPU MiB", "peak_gpu_mib", lambda row: row.memory and row.memory.gpu_mib, figure,
+    Column("GPU MiB", "peak_gpu_mib", _memory(lambda of: of.gpu_mib), figure,
            "the most that PyTorch held on GPUs"),
     Column("FLOPs", "flops", _work(lambda work: work.flops), prefixed,
            "of an ordinary call: linear layers, attention, convolutions; a multiplication and an addition are two"),
@@ -74,7 +86,7 @@ COLUMNS: tuple[Column, ...] = (
            lambda value: f"{100 * value:.1f} %", "attention's, of attention and linear layers together"),
     Column("convolutions", "flops_convolutions", _work(lambda work: work.convolutions), prefixed,
            "of that, what reads pictures"),
-    Column("first call", "flops_first", lambda row: row.first_work and row.first_work.flops, prefixed,
+    Column("first call", "flops_first", lambda row: None if row.first_work is None else row.first_work.flops, prefixed,
            "FLOPs of the call that begins an episode, if it takes more"),
     Column("bytes", "bytes_moved", _work(lambda work: work.moved), prefixed,
            "that operations read and write, as if nothing stayed in a cache"),
@@ -84,8 +96,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("passes", "passes", lambda row: row.passes, figure, "of the network over sequences, for an answer"),
     Column("tokens/s", "tokens_per_s", lambda row: row.tokens_per_s, figure,
            "that are gone over, at each pass again, by the median call"),
-    Column("parameters", "parameters", lambda row: row.weights and row.weights.count, prefixed, "learned numbers"),
-    Column("their bytes", "parameter_bytes", lambda row: row.weights and row.weights.bytes, prefixed, "of those"),
+    Column("parameters", "parameters", _weights(lambda of: of.count), prefixed, "learned numbers"),
+    Column("their bytes", "parameter_bytes", _weights(lambda of: of.bytes), prefixed, "of those"),
 )  # fmt: skip
 
 

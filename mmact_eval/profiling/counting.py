@@ -13,6 +13,7 @@ from typing import Any
 from mmact_eval.profiling.row import Work
 
 _ATTENTION = ("attention", "bmm")
+_BATCHED = ("bmm", "baddbmm")
 _NOT_TOUCHED = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "resize_", "set_"})
 """Operations that get memory and neither read nor write it."""
 
@@ -27,8 +28,8 @@ def count(torch: Any, call: Callable[[], object]) -> Work:
         torch: PyTorch.
         call: is made once. Whatever it raises is raised.
     """
-    counters = importlib.import_module("torch.utils.flop_counter")
-    moved = _byte_counter(torch)
+    counters: Any = importlib.import_module("torch.utils.flop_counter")
+    moved = _watcher(torch)
     mha = torch.backends.mha
     fast = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)  # one kernel for a whole encoder layer, of which the counter knows nothing
@@ -37,11 +38,13 @@ def count(torch: Any, call: Callable[[], object]) -> Work:
             call()
     finally:
         mha.set_fastpath_enabled(fast)
-    return _sorted({str(op): number for op, number in flops.get_flop_counts().get("Global", {}).items()}, moved.bytes)
+    counts = {str(op): number for op, number in flops.get_flop_counts().get("Global", {}).items()}
+    return _sorted(counts, moved.linear, moved.bytes)
 
 
-def _sorted(flops: Mapping[str, int], moved: int) -> Work:
-    attention = sum(number for op, number in flops.items() if any(word in op for word in _ATTENTION))
+def _sorted(flops: Mapping[str, int], linear: int, moved: int) -> Work:
+    """FLOPs by kind; `linear` are those of linear layers among the batched products."""
+    attention = sum(number for op, number in flops.items() if any(word in op for word in _ATTENTION)) - linear
     convolutions = sum(number for op, number in flops.items() if "conv" in op)
     return Work(sum(flops.values()) - attention - convolutions, attention, convolutions, moved)
 
@@ -56,8 +59,8 @@ def _unknown_to(torch: Any, counters: Any) -> dict[Any, Callable[..., int]]:
     return {} if fused is None or fused in counters.flop_registry else {fused: attention}
 
 
-def _byte_counter(torch: Any) -> Any:
-    modes = importlib.import_module("torch.utils._python_dispatch")
+def _watcher(torch: Any) -> Any:
+    mode: Any = importlib.import_module("torch.utils._python_dispatch").TorchDispatchMode
     trees = importlib.import_module("torch.utils._pytree")
 
     def size(of: Any) -> int:
@@ -65,10 +68,12 @@ def _byte_counter(torch: Any) -> Any:
         # A tensor that was expanded has fewer numbers than places.
         return sum(min(one.numel() * one.element_size(), one.untyped_storage().nbytes()) for one in tensors)
 
-    class Bytes(modes.TorchDispatchMode):
-        """Adds up what operations read and write."""
+    class Watcher(mode):
+        """Adds up the bytes that operations read and write, and the FLOPs of linear layers that are batched products:
+        one matrix is the same for the whole batch."""
 
         bytes = 0
+        linear = 0
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
@@ -78,10 +83,14 @@ def _byte_counter(torch: Any) -> Any:
                 return parts
             out = func(*args, **kwargs)
             name = func._schema.name.partition("::")[2]
+            if name in _BATCHED:
+                left, right = args[-2:]
+                if 0 in (left.stride(0), right.stride(0)) and left.shape[0] > 1:
+                    self.linear += 2 * left.numel() * right.shape[-1]
             if name in _SOME_ROWS:
                 self.bytes += 2 * size(out) + size(args[1:])
             elif name not in _NOT_TOUCHED and not func.is_view:
                 self.bytes += size((args, kwargs)) + size(out)
             return out
 
-    return Bytes()
+    return Watcher()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -102,7 +103,7 @@ def _counted(
         policy.reset(asked.episodes)
         queries = asked.call(index)
         try:
-            work = count(pytorch(), lambda queries=queries: ask(queries))
+            work = count(pytorch(), functools.partial(ask, queries))
         except Exception as error:
             unknown.append(f"FLOPs: counting ended in {type(error).__name__}: {error}")
             return None

@@ -32,6 +32,9 @@ IMAGE_STEPS = 18
 
 Purpose = Literal["actions", "text", "picture"]
 
+Views = Sequence[NDArray[np.uint8] | NDArray[np.int64]]
+"""(H, W, 3) uint8 each, or their codes: encoding is the slow part of a small model."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -39,13 +42,13 @@ class Example:
 
     Attributes:
         images: (H, W, 3) uint8 each: the scene and the wrist view (one arm), or head, left and right wrist (two arms);
-            or their codes, (256,) int64 each.
+            or their codes, (256,) int64.
         instruction: the task in words.
         state: 8 numbers (one arm) or 16 (two arms) in the convention the checkpoint was trained with, clipped to
             [-1, 1]. Actions need it. For text and pictures, None leaves it out, as the published training does.
     """
 
-    images: Sequence[NDArray[np.uint8] | NDArray[np.int64]]
+    images: Views
     instruction: str
     state: ArrayLike | None = None
 
@@ -115,7 +118,7 @@ class MMACT:
     # Actions
 
     def action_prompt(
-        self, images: Sequence[NDArray[np.uint8]], instruction: str, state: ArrayLike
+        self, images: Views, instruction: str, state: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
         """The sequence that asks for actions, at its published length (1024 or 1120).
 
@@ -125,9 +128,7 @@ class MMACT:
         prompt = self._action_prompt(Example(images, instruction, state))
         return prompt.ids, prompt.mask, prompt.start
 
-    def action_logits(
-        self, images: Sequence[NDArray[np.uint8]], instruction: str, state: ArrayLike
-    ) -> NDArray[np.float32]:
+    def action_logits(self, images: Views, instruction: str, state: ArrayLike) -> NDArray[np.float32]:
         """Logits of the 2048 bins for all numbers of a chunk, nothing known of it yet: (chunk · dim, 2048) float32."""
         with torch.inference_mode():
             batch = pack([self._action_prompt(Example(images, instruction, state))], self.device, self.pad_mask)
@@ -136,7 +137,7 @@ class MMACT:
 
     def actions(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Views,
         instruction: str,
         state: ArrayLike,
         steps: int = 1,
@@ -190,7 +191,7 @@ class MMACT:
 
     def generate_text(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Views,
         instruction: str,
         state: ArrayLike | None = None,
         steps: int = TEXT_STEPS,
@@ -262,7 +263,7 @@ class MMACT:
 
     def generate_image(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Views,
         instruction: str,
         state: ArrayLike | None = None,
         steps: int = IMAGE_STEPS,

@@ -69,7 +69,10 @@ def make_policy(
 
     sizes = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads, "mlp_hidden_size": mlp_hidden_size}
     config = ModelConfig(
-        **sizes,
+        d_model,
+        n_layers,
+        n_heads,
+        mlp_hidden_size=mlp_hidden_size,
         n_kv_heads=n_heads,
         vocabulary=vocabulary(image_tokens=picture_tokens),
         chunk=adapter.chunk,
