@@ -22,6 +22,7 @@ from mmact_eval.profiling.roofline import Roof, measure_roof
 from mmact_eval.profiling.row import Row
 from mmact_eval.protocols import Policy
 from mmact_eval.specs import EnvSpec
+from mmact_eval.wording import counted
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,8 @@ class _Held:
             self._key = key
         compat.check(spec, self._policy.spec)
         if point.views is not None and len(self._policy.spec.cameras) != point.views:
-            looks = len(self._policy.spec.cameras)
-            raise UsageError(f"policy {self._policy.spec.name} looks at {looks} cameras, however many there are")
+            looks = counted(len(self._policy.spec.cameras), "camera")
+            raise UsageError(f"policy {self._policy.spec.name} looks at {looks}, however many there are")
         return self._policy, spec
 
     def drop(self) -> None:
