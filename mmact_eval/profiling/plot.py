@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from mmact_eval.profiling.columns import figure, prefixed
 from mmact_eval.profiling.profile import Profile
+from mmact_eval.profiling.row import Row
 from mmact_eval.profiling.tables import label
 
 WIDTH, HEIGHT = 760, 430
 LEFT, RIGHT, TOP, BOTTOM = 72, 16, 16, 52
 _COLOURS = 8
+_MARGIN = 0.25
+"""Of a power of ten, around what is drawn."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +73,20 @@ class Plot:
 
 def roofline(made: Profile) -> Plot | None:
     """The plot; None where nothing was both timed and counted."""
-    found = [
-        (number, row, row.work.intensity, row.flops_per_s)
-        for number, row in enumerate(made.rows, start=1)
-        if row.work and row.flops_per_s and row.work.intensity
-    ]
+    seen: list[Row] = []
+    found = []
+    for number, row in enumerate(made.rows, start=1):
+        known = any(other.point == row.point for other in seen)  # one measurement, several lines of the table
+        if not known and row.work and row.flops_per_s and row.work.intensity:
+            seen.append(row)
+            found.append((number, row, row.work.intensity, row.flops_per_s))
     if not found or not made.roofs:
         return None
     ridges = [roof.flops_per_s / roof.bytes_per_s for roof in made.roofs]
     xs = [*(intensity for _, _, intensity, _ in found), *ridges]
-    ys = [*(rate for _, _, _, rate in found if rate), *(roof.flops_per_s for roof in made.roofs)]
-    low_x, high_x = _decades(xs)
-    low_y, high_y = _decades(ys)
+    ys = [*(rate for _, _, _, rate in found), *(roof.flops_per_s for roof in made.roofs)]
+    low_x, high_x = _around(xs)
+    low_y, high_y = _around(ys)
     place_x, place_y = _scale(low_x, high_x, LEFT, WIDTH - RIGHT), _scale(low_y, high_y, HEIGHT - BOTTOM, TOP)
     names = list(dict.fromkeys(row.varied for _, row, _, _ in found))
     dots = tuple(
@@ -89,7 +94,7 @@ def roofline(made: Profile) -> Plot | None:
             place_x(intensity), place_y(rate), number, names.index(row.varied) % _COLOURS,
             f"{number}: {label(row)}, {figure(intensity)} FLOPs/byte, {prefixed(rate)}FLOP/s",
         )
-        for number, row, intensity, rate in found if rate
+        for number, row, intensity, rate in found
     )  # fmt: skip
     lines = []
     for index, roof in enumerate(made.roofs):
@@ -117,16 +122,21 @@ def _apart(lines: Sequence[RoofLine]) -> list[RoofLine]:
     return moved
 
 
-def _decades(values: Sequence[float]) -> tuple[int, int]:
-    """Powers of ten around the values, one apart at least."""
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(1.3 * max(values)))
-    return low, max(high, low + 1)
+def _around(values: Sequence[float]) -> tuple[float, float]:
+    """Powers of ten a little below and above the values."""
+    return math.log10(min(values)) - _MARGIN, math.log10(max(values)) + _MARGIN
 
 
-def _scale(low: int, high: int, start: float, end: float) -> Callable[[float], float]:
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
     return lambda value: start + (math.log10(value) - low) / (high - low) * (end - start)
 
 
-def _ticks(low: int, high: int, place: Callable[[float], float]) -> tuple[tuple[float, str], ...]:
-    return tuple((round(place(10.0**power), 1), prefixed(10.0**power) if power >= 3 else f"{10.0**power:g}")
-                 for power in range(low, high + 1))  # fmt: skip
+def _ticks(low: float, high: float, place: Callable[[float], float]) -> tuple[tuple[float, str], ...]:
+    """At 1, 2 and 5 of each power of ten that is in sight; at powers of ten alone where that would be many."""
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    values = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+    return tuple(
+        (round(place(value), 1), f"{value:g}" if value < 1000 else prefixed(value).replace(".00", "").replace(".0", ""))
+        for value in values
+        if low <= math.log10(value) <= high
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from mmact_eval.profiling.columns import NONE, Column, known
 from mmact_eval.profiling.profile import Profile
 from mmact_eval.profiling.row import Row
+from mmact_eval.wording import counted
 
 _ON_TERMINAL = frozenset({
     "ms_p50", "ms_p95", "cpu_ms_mean", "answers_per_s", "actions_per_s", "peak_process_mib", "peak_gpu_mib", "flops",
@@ -35,7 +36,7 @@ def base_point(made: Profile) -> str:
     """The base point in words, and how it was measured."""
     point = made.rows[0].point
     parts = [f"batch {point.batch}", f"{point.instruction_words} words of instruction"]
-    parts += [f"{point.threads} threads"] if point.threads is not None else []
+    parts += [counted(point.threads, "thread")] if point.threads is not None else []
     parts += [f"{name}={value}" for name, value in point.policy_args.items()]
     timed = f"{made.calls} calls timed after {made.warm_up}" if made.rows[0].timing else "nothing timed"
     return f"Base point: {', '.join(parts)}; {timed}; observations made up from seed {made.seed}."
@@ -61,9 +62,9 @@ def sequences(made: Profile) -> list[str]:
 
 
 def roofs(made: Profile) -> list[str]:
-    """What the device can do, a sentence each."""
+    """What the device can do at most, as it was measured, a sentence each."""
     return [
-        f"Measured of {roof.name}: {roof.flops_per_s / 1e9:.4g} GFLOP/s in products of matrices, "
+        f"{roof.name} can do {roof.flops_per_s / 1e9:.4g} GFLOP/s in products of matrices, "
         f"{roof.bytes_per_s / 1e9:.3g} GB/s in copies."
         for roof in made.roofs
     ]
