@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-_SECONDS = 0.5
-"""For each of the two."""
+_SECONDS = 0.3
+"""For each product, and for the copy."""
 
-_SIDE = {"cpu": 1536, "cuda": 8192}
-_COPIED = {"cpu": 128 * 2**20, "cuda": 2**30}
+_SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}
+"""Of the matrices: large ones use all cores well, small ones are done before another program takes the core."""
+
+_COPIED = {"cpu": 64 * 2**20, "cuda": 2**30}
 """Bytes of what is copied: more than caches hold."""
 
 
@@ -45,7 +47,7 @@ class Roof:
 
 
 def measure_roof(torch: Any, device: str, dtype: str, threads: int | None) -> Roof:
-    """Measure for a second.
+    """Measure for a second or two.
 
     Args:
         torch: PyTorch.
@@ -54,14 +56,19 @@ def measure_roof(torch: Any, device: str, dtype: str, threads: int | None) -> Ro
         threads: those that PyTorch has now; for the record.
     """
     kind = device.partition(":")[0]
-    side, copied = _SIDE.get(kind, _SIDE["cuda"]), _COPIED.get(kind, _COPIED["cuda"])
+    sides, copied = _SIDES.get(kind, _SIDES["cuda"]), _COPIED.get(kind, _COPIED["cuda"])
     with torch.inference_mode():
-        left, right = (torch.rand(side, side, device=device).to(getattr(torch, dtype)) for _ in range(2))
-        out = torch.empty_like(left)
-        product = _best(torch, kind, lambda: torch.mm(left, right, out=out))
+        products = [_product(torch, device, kind, dtype, side) for side in sides]
         source, target = torch.ones(copied // 4, device=device), torch.zeros(copied // 4, device=device)
         copy = _best(torch, kind, lambda: target.copy_(source))
-    return Roof(device, dtype, threads if kind == "cpu" else None, 2.0 * side**3 / product, 2.0 * copied / copy)
+    return Roof(device, dtype, threads if kind == "cpu" else None, max(products), 2.0 * copied / copy)
+
+
+def _product(torch: Any, device: str, kind: str, dtype: str, side: int) -> float:
+    """FLOPs a second of the product of two square matrices."""
+    left, right = (torch.rand(side, side, device=device).to(getattr(torch, dtype)) for _ in range(2))
+    out = torch.empty_like(left)
+    return 2.0 * side**3 / _best(torch, kind, lambda: torch.mm(left, right, out=out))
 
 
 def _best(torch: Any, kind: str, call: Callable[[], object]) -> float:
