@@ -59,7 +59,9 @@ class Profile:
         made: when, UTC.
         command: that was typed.
         device: the processor or GPU, in words.
-        facts: label → value: cores, load, versions.
+        cores: that may be used.
+        load: programs that wanted a core before the first call, over a minute.
+        facts: label → value: threads, types of numbers, versions.
         calls, warm_up, seed: as requested.
         rows: the base point first.
         roofs: of the devices that answered; empty where PyTorch did not.
@@ -70,6 +72,8 @@ class Profile:
     made: str
     command: str
     device: str
+    cores: int
+    load: float
     facts: Mapping[str, str]
     calls: int
     warm_up: int
@@ -123,6 +127,8 @@ def profile(request: Request, say: Callable[[str], None]) -> Profile:
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         command=" ".join(host.command_line()),
         device=_device(rows),
+        cores=usable_cores(),
+        load=load,
         facts=_facts(load, rows),
         calls=request.calls,
         warm_up=request.warm_up,

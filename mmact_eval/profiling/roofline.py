@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-_SECONDS = 0.3
-"""For each product, and for the copy."""
+_SECONDS, _PATIENCE = 0.3, 4.0
+"""Seconds of processor time for each product and for the copy, and of the clock if others have the processor."""
 
 _SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}
 """Of the matrices: large ones use all cores well, small ones are done before another program takes the core."""
 
-_COPIED = {"cpu": 64 * 2**20, "cuda": 2**30}
+_COPIED = {"cpu": 128 * 2**20, "cuda": 2**30}
 """Bytes of what is copied: more than caches hold."""
+
+_PIECES = {"cpu": 32, "cuda": 1}
+"""In which it is copied, one after the other, each timed by itself; for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,11 @@ def measure_roof(torch: Any, device: str, dtype: str, threads: int | None) -> Ro
         threads: those that PyTorch has now; for the record.
     """
     kind = device.partition(":")[0]
-    sides, copied = _SIDES.get(kind, _SIDES["cuda"]), _COPIED.get(kind, _COPIED["cuda"])
+    like = kind if kind in _SIDES else "cuda"
     with torch.inference_mode():
-        products = [_product(torch, device, kind, dtype, side) for side in sides]
-        source, target = torch.ones(copied // 4, device=device), torch.zeros(copied // 4, device=device)
-        copy = _best(torch, kind, lambda: target.copy_(source))
-    return Roof(device, dtype, threads if kind == "cpu" else None, max(products), 2.0 * copied / copy)
+        products = [_product(torch, device, kind, dtype, side) for side in _SIDES[like]]
+        copied = _copied(torch, device, kind, _COPIED[like], _PIECES[like])
+    return Roof(device, dtype, threads if kind == "cpu" else None, max(products), copied)
 
 
 def _product(torch: Any, device: str, kind: str, dtype: str, side: int) -> float:
@@ -71,10 +74,23 @@ def _product(torch: Any, device: str, kind: str, dtype: str, side: int) -> float
     return 2.0 * side**3 / _best(torch, kind, lambda: torch.mm(left, right, out=out))
 
 
+def _copied(torch: Any, device: str, kind: str, size: int, pieces: int) -> float:
+    """Bytes a second that are read and written by a copy."""
+    source, target = torch.ones(size // 4, device=device), torch.zeros(size // 4, device=device)
+    pairs = itertools.cycle(zip(target.chunk(pieces), source.chunk(pieces), strict=True))
+
+    def copy() -> None:
+        to, of = next(pairs)
+        to.copy_(of)
+
+    return 2.0 * size / pieces / _best(torch, kind, copy)
+
+
 def _best(torch: Any, kind: str, call: Callable[[], object]) -> float:
     """Seconds of the fastest call; three at least."""
-    best, calls, begin = float("inf"), 0, time.perf_counter()
-    while calls < 3 or time.perf_counter() - begin < _SECONDS:
+    best, calls = float("inf"), 0
+    begin, busy = time.perf_counter(), time.process_time()
+    while calls < 3 or (time.process_time() - busy < _SECONDS and time.perf_counter() - begin < _PATIENCE):
         before = time.perf_counter()
         call()
         if kind == "cuda":

@@ -46,6 +46,11 @@ def notes(made: Profile) -> list[str]:
     """What is to be known beside the table, a sentence each."""
     said = [f"Not the real thing: {text}." for text in made.not_real]
     said += [f"Not known: {text}." for text in made.unknown]
+    if made.load > made.cores and any(row.timing for row in made.rows):
+        said.append(
+            f"A loaded machine: {made.load:.0f} programs wanted its {counted(made.cores, 'core')}. Times on the clock "
+            "are too long; processor time (CPU ms) is the better figure."
+        )
     if any(row.memory and row.memory.since_start for row in made.rows):
         said.append("Peak memory is since the process began: this system does not tell it of a point alone.")
     return said

@@ -45,6 +45,7 @@ def page(made: Profile) -> str:
         title=tables.title(made),
         base=tables.base_point(made),
         sequences=tables.sequences(made),
+        notes=[text for text in tables.notes(made) if not text.startswith("Not the real thing")],
         roofs=tables.roofs(made),
         columns=known(made.rows),
         label=tables.label,
