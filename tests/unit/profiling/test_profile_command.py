@@ -112,13 +112,16 @@ def test_every_sweep_changes_what_it_says_and_nothing_else(network: str, tmp_pat
 
 @needs_torch
 def test_the_policy_is_asked_as_the_point_says(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-    import mmact_eval.profiling.measuring as measuring
+    from mmact_eval.profiling import measuring
 
+    calls: list[Any] = []
     timed = measuring._timed
-    monkeypatch.setattr(
-        measuring, "_timed", lambda policy, *rest: (calls.append(policy.calls), timed(policy, *rest))[1]
-    )  # fmt: skip
+
+    def kept(policy: Any, *rest: Any) -> Any:
+        calls.append(policy.calls)
+        return timed(policy, *rest)
+
+    monkeypatch.setattr(measuring, "_timed", kept)
     assert typed("--policy", network, "--batch", "2,5", "--threads", "1,2", "--vary", "instruction_words=3",
                  "--vary", "views=3").exit_code == 0  # fmt: skip
     asked = [call for of in {id(of): of for of in calls}.values() for call in of]

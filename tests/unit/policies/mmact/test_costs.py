@@ -90,7 +90,7 @@ def test_plans_and_pictures_are_counted_at_their_turn() -> None:
 
 
 def test_what_is_rehearsed_is_what_an_answer_takes(checkpoint: Path) -> None:
-    where = {"checkpoint": str(checkpoint / "model"), "quantizer": str(checkpoint / "quantizer")}
+    where: dict[str, Any] = {"checkpoint": str(checkpoint / "model"), "quantizer": str(checkpoint / "quantizer")}
     policy = make_policy(LIBERO, **where, steps=2, device="cpu", dtype="float32")
     queries = asked(policy, batch=2)
     acted, rehearsed = count(torch, lambda: policy.act(queries)), count(torch, lambda: policy.rehearse(queries))
@@ -102,9 +102,11 @@ def test_what_is_rehearsed_is_what_an_answer_takes(checkpoint: Path) -> None:
 
 def test_a_shape_cannot_act_and_says_so_before_a_run() -> None:
     policy = shape()
-    for refused in (lambda: policy.act(asked(policy)), lambda: policy.covers(load_suite("libero-long"), [])):
-        with pytest.raises(UsageError, match="mmact-shape has no weights and cannot act; `mmact-eval profile"):
-            refused()
+    says = "mmact-shape has no weights and cannot act; `mmact-eval profile"
+    with pytest.raises(UsageError, match=says):
+        policy.act(asked(policy))
+    with pytest.raises(UsageError, match=says):
+        policy.covers(load_suite("libero-long"), [])
 
 
 def test_sizes_of_a_shape_are_checked() -> None:

@@ -18,7 +18,7 @@ from mmact_eval.profiling.points import Point
 from mmact_eval.types import Query
 
 LIBERO = env_spec(load_suite("libero-long"))
-SMALL = {"d_model": 64, "n_layers": 2, "n_heads": 4, "mlp_hidden_size": 96, "picture_tokens": 16}
+SMALL: dict[str, Any] = {"d_model": 64, "n_layers": 2, "n_heads": 4, "mlp_hidden_size": 96, "picture_tokens": 16}
 BINS, CODES = 256, 8192
 
 
