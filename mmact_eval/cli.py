@@ -20,6 +20,7 @@ from mmact_eval.machine.user_folders import ensure_home
 _COMMANDS = {
     "run": "Evaluate a policy on a suite.",
     "probe": "Find flipped images, inverted grippers and the like before a run.",
+    "profile": "Measure what asking a policy costs: time, memory, FLOPs.",
     "ablate": "Run a study: arms that differ in one thing, on the same episodes.",
     "record": "Record a policy's successes as a LeRobot data set.",
     "serve": "Serve a policy to others, in openpi's protocol or another.",

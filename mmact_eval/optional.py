@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmact_eval.protocols import Check, Observer, SettleRow, Task, VerifyRow
-from mmact_eval.types import About, Episode, EpisodeResult, Observation
+from mmact_eval.types import About, AnswerCost, Episode, EpisodeResult, Observation, Query
 
 if TYPE_CHECKING:
     from abc import ABCMeta as _ProtocolMeta
@@ -156,6 +156,24 @@ class FreesWeights(Protocol, metaclass=_AskedFor):
 
         May be called more than once. Everything else (spec, `covers`, `remarks`, `close`) goes on working.
         """
+        ...
+
+
+@runtime_checkable
+class DescribesCost(Protocol, metaclass=_AskedFor):
+    """A policy that knows what its answers take, for `mmact-eval profile`."""
+
+    def describe_cost(self, query: Query) -> AnswerCost:
+        """Parameters, and the tokens that are read for the answer; nothing is computed."""
+        ...
+
+
+@runtime_checkable
+class Rehearses(Protocol, metaclass=_AskedFor):
+    """A policy of PyTorch modules whose work can be counted where nothing is computed: on the meta device."""
+
+    def rehearse(self, queries: Sequence[Query]) -> None:
+        """Do with its modules what answering these queries does, but nothing that depends on a number they compute."""
         ...
 
 
@@ -347,6 +365,8 @@ OF_POLICIES: tuple[Any, ...] = (
     ShowsPictures,
     HearsEndings,
     FreesWeights,
+    DescribesCost,
+    Rehearses,
     Closes,
 )
 OF_ENVS: tuple[Any, ...] = (RemarksOnScenes, Disturbs, MeasuresMemory)

@@ -156,6 +156,34 @@ class PolicyOutput:
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class TokenPasses:
+    """A sequence of tokens that a network goes over, once or more often, for a part of an answer.
+
+    Attributes:
+        purpose: of this part of the answer, e.g. ``actions``, ``plan``, ``picture``.
+        tokens: kind → how many the network reads at each pass, e.g. ``{"pictures": 512, "text": 20, "masks": 56}``.
+        passes: how often it does.
+    """
+
+    purpose: str
+    tokens: Mapping[str, int]
+    passes: int
+
+
+@dataclass(frozen=True)
+class AnswerCost:
+    """What a policy says of the work that an answer is.
+
+    Attributes:
+        parameters: part of the policy → the numbers that it has learned.
+        sequences: what is read for the answer; empty where there are no tokens.
+    """
+
+    parameters: Mapping[str, int]
+    sequences: tuple[TokenPasses, ...] = ()
+
+
 ROLLOUT_FIGURES = ("env", "policy")
 """Groups of figures that are said by the rollout itself; others are what somebody who watched it has measured."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.vocabulary import BOS, EOS, MASK, Vocabulary
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TOKENIZER_FILE = "tokenizer.json"
+
+
+class Tokenizes(Protocol):
+    """What a model asks of its text tokenizer."""
+
+    def encode(self, text: str) -> list[int]: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
 
 
 class TextTokenizer:

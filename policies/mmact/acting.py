@@ -6,16 +6,27 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from mmact_eval.policies.llada.logits import Codes
+from mmact_eval.policies.llada.policy.costs import (
+    answer_cost,
+    rehearse_blocks,
+    rehearse_decoding,
+    rehearse_encoding,
+    rehearse_text,
+    token_kinds,
+)
 from mmact_eval.policies.llada.policy.freeing import free_gpu_memory
 from mmact_eval.policies.llada.policy.turns import Turns, seeds
 from mmact_eval.policies.mmact.adapters import Adapter
-from mmact_eval.policies.mmact.model import MMACT, Example
+from mmact_eval.policies.mmact.model import MMACT, Example, Purpose
 from mmact_eval.policies.mmact.options import Options
+from mmact_eval.policies.mmact.packing import pack
 from mmact_eval.policies.mmact.prompts import CHUNK
 from mmact_eval.specs import PolicySpec
-from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.types import AnswerCost, Episode, PolicyOutput, Query, TokenPasses
 
 Said = TypeVar("Said")
 
@@ -63,6 +74,53 @@ class MmactPolicy:
         """Drop the model: replicas of this policy answer, and it is asked nothing any more."""
         vars(self).pop("_model", None)
         free_gpu_memory()
+
+    def describe_cost(self, query: Query) -> AnswerCost:
+        """The sequences behind the answer: of the actions, and of a text and a picture where it is their turn."""
+        model, words = self._model, self._model.config.vocabulary
+        sequences = []
+        for purpose, passes in self._asked_for(query):
+            prompt = model.prompt(purpose, self._unseen(query, purpose), self._options.plan_tokens)
+            sequences.append(TokenPasses(purpose, token_kinds(prompt.ids, words), passes))
+        return answer_cost(model.predictor, model.quantizer, sequences)
+
+    def rehearse(self, queries: Sequence[Query]) -> None:
+        """The passes that `act` makes, with pictures of one colour and nothing drawn."""
+        model, words = self._model, self._model.config.vocabulary
+        asked = [(query, purpose, passes) for query in queries for purpose, passes in self._asked_for(query)]
+        with torch.inference_mode():
+            for purpose, passes in dict.fromkeys((purpose, passes) for _, purpose, passes in asked):
+                of_it = [query for query, other, _ in asked if other == purpose]
+                examples = [self._unseen(query, purpose) for query in of_it]
+                rehearse_encoding(model.quantizer, len(examples) * len(self._adapter.cameras))
+                prompts = [model.prompt(purpose, example, self._options.plan_tokens) for example in examples]
+                batch = pack(prompts, model.device, model.pad_mask)
+                length = prompts[0].block
+                if purpose == "text":
+                    rehearse_text(model.predictor, batch, passes)
+                elif purpose == "actions":
+                    blocks = [Codes(length, words.action_offset, words.bins)]
+                    rehearse_blocks(model.predictor, batch, blocks, passes)
+                else:
+                    blocks = [Codes(length, words.image_offset, words.codebook)]
+                    rehearse_blocks(model.predictor, batch, blocks, passes)
+                    rehearse_decoding(model.quantizer, len(of_it))
+
+    def _asked_for(self, query: Query) -> list[tuple[Purpose, int]]:
+        """What an answer holds, and the passes that it takes."""
+        options = self._options
+        found: list[tuple[Purpose, int]] = [("actions", options.steps)]
+        if self._turns.due([query], options.plan):
+            found.append(("text", options.plan_steps))
+        if self._turns.due([query], options.subgoal):
+            found.append(("picture", options.subgoal_steps))
+        return found
+
+    def _unseen(self, query: Query, purpose: Purpose) -> Example:
+        """What the model is asked about, with codes that nobody has to compute in place of pictures."""
+        seen = query.observation
+        codes = [np.zeros(self._model.config.vocabulary.image_tokens, np.int64)] * len(self._adapter.cameras)
+        return Example(codes, seen.instruction, self._adapter.vector(seen.state) if purpose == "actions" else None)
 
     def _example(self, query: Query) -> Example:
         seen = query.observation

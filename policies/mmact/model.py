@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -17,17 +18,22 @@ from mmact_eval.policies.llada.decoding import Generators, fill_codes
 from mmact_eval.policies.llada.logits import Batch, code_logits, guided, text_logits, unknown_block
 from mmact_eval.policies.llada.quantizer import Quantizer
 from mmact_eval.policies.llada.schedule import compounding, fading
-from mmact_eval.policies.llada.tokenizer import TextTokenizer
+from mmact_eval.policies.llada.tokenizer import Tokenizes
 from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.llada.vocabulary import MASK
 from mmact_eval.policies.mmact.bins import from_bins
 from mmact_eval.policies.mmact.packing import PadMask, pack
-from mmact_eval.policies.mmact.prompts import CHUNK, Prompt, PromptBuilder
+from mmact_eval.policies.mmact.prompts import CHUNK, Embodiment, Prompt, PromptBuilder
 from mmact_eval.policies.mmact.text_decoding import fill_text
 
 TEXT_TOKENS = 256  # length of a generated text
 TEXT_STEPS = 64
 IMAGE_STEPS = 18
+
+Purpose = Literal["actions", "text", "picture"]
+
+Views = Sequence[NDArray[np.uint8] | NDArray[np.int64]]
+"""(H, W, 3) uint8 each, or their codes: encoding is the slow part of a small model."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,14 @@ class Example:
     """What the model is asked about.
 
     Attributes:
-        images: (H, W, 3) uint8 each: the scene and the wrist view (one arm), or head, left and right wrist (two arms).
+        images: (H, W, 3) uint8 each: the scene and the wrist view (one arm), or head, left and right wrist (two arms);
+            or their codes, (256,) int64.
         instruction: the task in words.
         state: 8 numbers (one arm) or 16 (two arms) in the convention the checkpoint was trained with, clipped to
             [-1, 1]. Actions need it. For text and pictures, None leaves it out, as the published training does.
     """
 
-    images: Sequence[NDArray[np.uint8]]
+    images: Views
     instruction: str
     state: ArrayLike | None = None
 
@@ -54,7 +61,12 @@ class MMACT:
     """
 
     def __init__(
-        self, predictor: MaskedTokenPredictor, quantizer: Quantizer, tokenizer: TextTokenizer, pad_mask: PadMask
+        self,
+        predictor: MaskedTokenPredictor,
+        quantizer: Quantizer,
+        tokenizer: Tokenizes,
+        pad_mask: PadMask,
+        embodiment: Embodiment | None = None,
     ) -> None:
         self.predictor = predictor
         self.quantizer = quantizer
@@ -67,7 +79,7 @@ class MMACT:
                 f"the transformer reads pictures of {words.image_tokens} codes out of {words.codebook}, and this image "
                 f"tokenizer makes {images_as.grid**2} out of {2**images_as.bits}; take the one it was trained with"
             )
-        self._prompts = PromptBuilder(tokenizer.encode, predictor.config.vocabulary)
+        self._prompts = PromptBuilder(tokenizer.encode, predictor.config.vocabulary, embodiment)
 
     @property
     def config(self) -> TransformerConfig:
@@ -106,7 +118,7 @@ class MMACT:
     # Actions
 
     def action_prompt(
-        self, images: Sequence[NDArray[np.uint8]], instruction: str, state: ArrayLike
+        self, images: Views, instruction: str, state: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
         """The sequence that asks for actions, at its published length (1024 or 1120).
 
@@ -116,9 +128,7 @@ class MMACT:
         prompt = self._action_prompt(Example(images, instruction, state))
         return prompt.ids, prompt.mask, prompt.start
 
-    def action_logits(
-        self, images: Sequence[NDArray[np.uint8]], instruction: str, state: ArrayLike
-    ) -> NDArray[np.float32]:
+    def action_logits(self, images: Views, instruction: str, state: ArrayLike) -> NDArray[np.float32]:
         """Logits of the 2048 bins for all numbers of a chunk, nothing known of it yet: (chunk · dim, 2048) float32."""
         with torch.inference_mode():
             batch = pack([self._action_prompt(Example(images, instruction, state))], self.device, self.pad_mask)
@@ -127,7 +137,7 @@ class MMACT:
 
     def actions(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Views,
         instruction: str,
         state: ArrayLike,
         steps: int = 1,
@@ -181,7 +191,7 @@ class MMACT:
 
     def generate_text(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Views,
         instruction: str,
         state: ArrayLike | None = None,
         steps: int = TEXT_STEPS,
@@ -253,7 +263,7 @@ class MMACT:
 
     def generate_image(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Views,
         instruction: str,
         state: ArrayLike | None = None,
         steps: int = IMAGE_STEPS,
@@ -304,7 +314,7 @@ class MMACT:
         with torch.inference_mode():
             codes = [self._codes(example) for example in examples]
             asked = list(zip(codes, examples, strict=True))
-            prompts = [self._fitting(self._prompts.image(c, e.instruction, e.state)) for c, e in asked]
+            prompts = [self._image_prompt(c, e) for c, e in asked]
             away = [self._prompts.empty_image(c, e.state) for c, e in asked] if guidance else None
             filled = fill_codes(
                 guided(self._picture_logits(prompts), self._picture_logits(away) if away else None, guidance),
@@ -320,8 +330,25 @@ class MMACT:
 
     # From examples to logits
 
+    def prompt(self, purpose: Purpose, example: Example, tokens: int = TEXT_TOKENS) -> Prompt:
+        """The sequence that asks for something, with its pads only if they are attended to.
+
+        Raises:
+            UsageError: as `actions`.
+        """
+        if purpose == "actions":
+            prompt = self._action_prompt(example)
+        elif purpose == "text":
+            prompt = self._text_prompt(example, tokens)
+        else:
+            prompt = self._image_prompt(self._codes(example), example)
+        return prompt if self.pad_mask == "additive" else prompt.without_pads()
+
     def _codes(self, example: Example) -> list[NDArray[np.int64]]:
-        return [self.image_codes(image) for image in example.images]
+        return [
+            cast("NDArray[np.int64]", image) if np.ndim(image) == 1 else self.image_codes(image)  # type: ignore[arg-type]
+            for image in example.images
+        ]
 
     def _action_prompt(self, example: Example) -> Prompt:
         if example.state is None:
@@ -330,6 +357,9 @@ class MMACT:
 
     def _text_prompt(self, example: Example, tokens: int) -> Prompt:
         return self._fitting(self._prompts.text(self._codes(example), example.instruction, example.state, tokens))
+
+    def _image_prompt(self, codes: list[NDArray[np.int64]], example: Example) -> Prompt:
+        return self._fitting(self._prompts.image(codes, example.instruction, example.state))
 
     def _fitting(self, prompt: Prompt) -> Prompt:
         if len(prompt.ids) > self.config.max_sequence_length:

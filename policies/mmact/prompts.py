@@ -134,11 +134,15 @@ class PromptBuilder:
     Args:
         encode: text → ids.
         vocabulary: where image codes and bins lie.
+        embodiment: of all prompts; None to tell it by states and views.
     """
 
-    def __init__(self, encode: Callable[[str], list[int]], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, encode: Callable[[str], list[int]], vocabulary: Vocabulary, embodiment: Embodiment | None = None
+    ) -> None:
         self._encode = encode
         self._vocabulary = vocabulary
+        self._embodiment = embodiment
         phrases = (HEAD_VIEW, WRIST_VIEW, LEFT_WRIST_VIEW, RIGHT_WRIST_VIEW, STATE, ACTION_DIM)
         self._phrases = {phrase: encode(phrase) for phrase in phrases}
 
@@ -153,7 +157,7 @@ class PromptBuilder:
         Raises:
             UsageError: wrong number of views or state numbers, or an instruction too long for the published length.
         """
-        embodiment = embodiment_for(state, len(codes))
+        embodiment = self._robot(state, len(codes))
         special = self._vocabulary.special
         context = [*self._context(own.TASK_ACTION, embodiment, codes, instruction, state), special(ids.EOS)]
         block = embodiment.action_tokens
@@ -184,14 +188,14 @@ class PromptBuilder:
         say), as in the released evaluation. Arguments and errors as for `action`, but for the length; without a state,
         the phrase about it is left out too.
         """
-        embodiment = embodiment_for(state, len(codes))
+        embodiment = self._robot(state, len(codes))
         context = self._context(own.TASK_IMAGE, embodiment, codes, instruction, state)
         return self._image([*context, self._vocabulary.special(ids.EOS)], embodiment)
 
     def empty_image(self, codes: Sequence[ArrayLike], state: ArrayLike | None = None) -> Prompt:
         """The sequence that asks for any picture: what image generation is guided away from."""
         context = [self._vocabulary.special(token) for token in (own.TASK_IMAGE, ids.BOS, ids.EOS)]
-        return self._image(context, embodiment_for(state, len(codes)))
+        return self._image(context, self._robot(state, len(codes)))
 
     def text(
         self, codes: Sequence[ArrayLike], instruction: str, state: ArrayLike | None = None, block: int = 256
@@ -200,10 +204,13 @@ class PromptBuilder:
 
         Arguments and errors as for `action`, but for the length; without a state, the phrase about it is left out too.
         """
-        embodiment = embodiment_for(state, len(codes))
+        embodiment = self._robot(state, len(codes))
         context = self._context(own.TASK_TEXT, embodiment, codes, instruction, state)
         tokens = np.array([*context, *[self._vocabulary.special(ids.MASK)] * block])
         return Prompt(tokens, np.ones(len(tokens), dtype=bool), len(context) - 1, block, self._vocabulary)
+
+    def _robot(self, state: ArrayLike | None, views: int) -> Embodiment:
+        return self._embodiment or embodiment_for(state, views)
 
     def _context(
         self, task: int, embodiment: Embodiment, codes: Sequence[ArrayLike], instruction: str, state: ArrayLike | None

@@ -15,9 +15,10 @@ from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada import images as pictures
 from mmact_eval.policies.llada.decoding import Block, Draws, Generators, Step, fill_blocks
 from mmact_eval.policies.llada.logits import Batch, Codes, block_logits, unknown_block
+from mmact_eval.policies.llada.policy.costs import rehearse_blocks
 from mmact_eval.policies.llada.quantizer import Quantizer
 from mmact_eval.policies.llada.schedule import compounding
-from mmact_eval.policies.llada.tokenizer import TextTokenizer
+from mmact_eval.policies.llada.tokenizer import Tokenizes
 from mmact_eval.policies.llada.transformer import MaskedTokenPredictor
 from mmact_eval.policies.llada.vocabulary import MASK
 from mmact_eval.policies.mmada_vla.attention import Attention, mask
@@ -65,7 +66,7 @@ class MMaDAVLA:
         predictor: MaskedTokenPredictor,
         config: ModelConfig,
         quantizer: Quantizer,
-        tokenizer: TextTokenizer,
+        tokenizer: Tokenizes,
         statistics: ActionStatistics,
         robot: str,
         attention: Attention,
@@ -226,6 +227,12 @@ class MMaDAVLA:
         drawn = goals[0].cpu().numpy() if goals else np.zeros((len(examples), 0), np.int64)
         return list(zip(acted, drawn, strict=True))
 
+    def rehearse(self, examples: Sequence[Example], passes: int) -> None:
+        """The passes of an answer with nothing drawn in between; of examples whose pictures are given as codes."""
+        rehearse_blocks(
+            self.predictor, self._batch([self._prompt(example) for example in examples]), self._codes, passes
+        )
+
     @property
     def _lengths(self) -> dict[str, int]:
         """Of the blocks, actions first: in this order their random numbers are drawn."""
@@ -246,11 +253,13 @@ class MMaDAVLA:
         return Batch(tokens, attention, where, self.config.vocabulary.special(MASK))
 
     def _ask(self, batch: Batch) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        return block_logits(self.predictor, batch, self._codes)
+
+    @property
+    def _codes(self) -> list[Codes]:
         words = self.config.vocabulary
         ids = {"action": (words.action_offset, words.bins), "goal": (words.image_offset, words.codebook)}
-        return block_logits(
-            self.predictor, batch, [Codes(length, *ids[name]) for name, length in self._lengths.items()]
-        )
+        return [Codes(length, *ids[name]) for name, length in self._lengths.items()]
 
 
 def _check(examples: Sequence[Example], seeds: Sequence[int], steps: int, refresh: int, *not_negative: float) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mmact_eval.policies.llada.images import to_uint8
+from mmact_eval.policies.llada.policy.costs import answer_cost, rehearse_decoding, rehearse_encoding, token_kinds
 from mmact_eval.policies.llada.policy.freeing import free_gpu_memory
 from mmact_eval.policies.llada.policy.turns import Turns, seeds
 from mmact_eval.policies.mmada_vla.images import third_person
@@ -16,7 +19,7 @@ from mmact_eval.policies.mmada_vla.model import Example, MMaDAVLA
 from mmact_eval.policies.mmada_vla.policy.adapters import Adapter, as_trained
 from mmact_eval.policies.mmada_vla.policy.options import Options
 from mmact_eval.specs import PolicySpec
-from mmact_eval.types import Episode, PolicyOutput, Query
+from mmact_eval.types import AnswerCost, Episode, PolicyOutput, Query, TokenPasses
 
 
 class MmadaVlaPolicy:
@@ -62,11 +65,38 @@ class MmadaVlaPolicy:
         vars(self).pop("_model", None)
         free_gpu_memory()
 
+    def describe_cost(self, query: Query) -> AnswerCost:
+        """One sequence for actions and goal, pads included: they count as places."""
+        model = self._model
+        unseen = self._unseen(query)
+        ids, _ = model.prompt(unseen.images, unseen.instruction, unseen.state)
+        sequence = TokenPasses("actions", token_kinds(ids, model.config.vocabulary), self._passes)
+        return answer_cost(model.predictor, model.quantizer, [sequence])
+
+    def rehearse(self, queries: Sequence[Query]) -> None:
+        """The passes that `act` makes, with pictures of one colour and nothing drawn."""
+        with torch.inference_mode():
+            rehearse_encoding(self._model.quantizer, len(queries))
+            self._model.rehearse([self._unseen(query) for query in queries], self._passes)
+            shown = self._turns.due(queries, self._options.goal if self._model.config.goal else 0)
+            rehearse_decoding(self._model.quantizer, len(shown))
+
+    @property
+    def _passes(self) -> int:
+        return math.ceil(self._options.steps / self._options.refresh)
+
+    def _unseen(self, query: Query) -> Example:
+        """What the model is asked about, with codes that nobody has to compute in place of the picture."""
+        codes = np.zeros(self._model.config.vocabulary.image_tokens, np.int64)
+        return Example(codes, self._words(query), self._adapter.vector(query.observation.state))
+
+    def _words(self, query: Query) -> str:
+        words = query.observation.instruction
+        return as_trained(query.episode.task, words) if self._options.instruction == "as_trained" else words
+
     def _example(self, query: Query) -> Example:
-        seen, words = query.observation, query.observation.instruction
-        if self._options.instruction == "as_trained":
-            words = as_trained(query.episode.task, words)
-        return Example(self._adapter.views(seen), words, self._adapter.vector(seen.state))
+        seen = query.observation
+        return Example(self._adapter.views(seen), self._words(query), self._adapter.vector(seen.state))
 
     def _output(self, chunk: NDArray[np.float64], goal: NDArray[np.int64], shown: bool) -> PolicyOutput:
         extras: dict[str, Any] = {"goal_codes": goal} if len(goal) else {}
