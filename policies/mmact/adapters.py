@@ -22,12 +22,10 @@ from mmact_eval.policies.llada.policy.robots import (
     LIBERO_ACTION,
     LIBERO_CAMERAS,
     LIBERO_IMAGES,
-    joined,
-    views,
+    Robot,
 )
 from mmact_eval.policies.mmact.prompts import ONE_ARM, TWO_ARMS
 from mmact_eval.specs import ActionSpec, EnvSpec
-from mmact_eval.types import Observation
 
 _ANGLE_SCALE = 5.0
 """What numbers 3 to 5 of LIBERO's state are divided by: angles must fit into [-1, 1]. The released evaluation divides
@@ -35,40 +33,21 @@ the same places when they hold joint angles."""
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """One kind of robot.
+class Adapter(Robot):
+    """One kind of robot: ``libero``, ``calvin`` or ``robotwin``.
 
     Attributes:
-        robot: ``libero``, ``calvin`` or ``robotwin``.
-        action: the convention of the model's actions.
-        cameras: in the order of the model's views.
-        image_convention: orientation that the model was trained on, in the environment's words.
-        state: keys whose vectors, one after the other, make the model's state.
-        take: how many numbers of each are used.
         width: numbers in the model's state.
         scaled: the numbers of the state that are divided by `_ANGLE_SCALE`.
     """
 
-    robot: str
-    action: ActionSpec
-    cameras: tuple[str, ...]
-    image_convention: str
-    state: tuple[str, ...]
-    take: tuple[int, ...]
+    model = "MM-ACT"
     width: int
     scaled: tuple[int, ...] = ()
 
-    def views(self, observation: Observation) -> list[NDArray[np.uint8]]:
-        """The images in the model's order, as they come: the environment has turned them."""
-        return views(observation, self.cameras)
-
     def vector(self, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The model's state, (8,) or (16,).
-
-        Raises:
-            UsageError: the environment's vectors are shorter than that.
-        """
-        vector = joined("MM-ACT", state, self.state, self.take, self.width)
+        """See `Robot.vector`: (8,) or (16,)."""
+        vector = super().vector(state)
         vector[list(self.scaled)] /= _ANGLE_SCALE
         return vector
 

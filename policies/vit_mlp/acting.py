@@ -8,7 +8,7 @@ from typing import Any
 
 from mmact_eval.policies.llada.policy.freeing import free_gpu_memory
 from mmact_eval.policies.vit_mlp.loading import Example, Loaded
-from mmact_eval.policies.vit_mlp.robots import Robot
+from mmact_eval.policies.vit_mlp.robots import Arm
 from mmact_eval.specs import PolicySpec
 from mmact_eval.types import Episode, PolicyOutput, Query
 
@@ -19,7 +19,7 @@ class VitMlpPolicy:
     pinned_args = frozenset({"checkpoint"})
     """The spec has it with a hash of its content."""
 
-    def __init__(self, spec: PolicySpec, model: Loaded, robot: Robot) -> None:
+    def __init__(self, spec: PolicySpec, model: Loaded, robot: Arm) -> None:
         self.spec = spec
         self._model = model
         self._robot = robot

@@ -50,13 +50,13 @@ def make_policy(
     folder = find(weights)
     model = load(folder, place)
     config = model.config
-    if config.robot != robot.name:
+    if config.robot != robot.robot:
         named = f"{config.robot}'s robot" if config.robot in ROBOTS else f"a robot {config.robot!r}"
-        raise UsageError(f"policy vit-mlp: {weights} was trained for {named}, and {env_spec.name} has {robot.name}'s")
+        raise UsageError(f"policy vit-mlp: {weights} was trained for {named}, and {env_spec.name} has {robot.robot}'s")
     if (config.views, len(config.state_mean)) != (len(robot.cameras), sum(robot.take)):
         raise UsageError(
             f"policy vit-mlp: {weights} takes {config.views} views and a state of {len(config.state_mean)} numbers; "
-            f"{robot.name}'s robot has {len(robot.cameras)} and {sum(robot.take)}"
+            f"{robot.robot}'s robot has {len(robot.cameras)} and {sum(robot.take)}"
         )
     if replan is not None:
         CHECKS.whole("replan", replan, least=1, most=config.chunk)

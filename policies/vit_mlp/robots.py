@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.policy.robots import (
@@ -16,58 +12,29 @@ from mmact_eval.policies.llada.policy.robots import (
     LIBERO_ACTION,
     LIBERO_CAMERAS,
     LIBERO_IMAGES,
-    joined,
-    views,
+    Robot,
 )
 from mmact_eval.policies.vit_mlp.config import DIM
-from mmact_eval.specs import ActionSpec, EnvSpec
-from mmact_eval.types import Observation
+from mmact_eval.specs import EnvSpec
 
 
-@dataclass(frozen=True)
-class Robot:
-    """One kind of robot.
+class Arm(Robot):
+    """LIBERO's or CALVIN's."""
 
-    Attributes:
-        name: in config.json.
-        action: the convention of its actions.
-        cameras: the view of the scene, and that of the hand.
-        image_convention: orientation that the model was trained on, in the environment's words.
-        state: keys whose vectors, one after the other, make the state.
-        take: how many numbers of each.
-    """
-
-    name: str
-    action: ActionSpec
-    cameras: tuple[str, ...]
-    image_convention: str
-    state: tuple[str, ...]
-    take: tuple[int, ...]
-
-    def views(self, observation: Observation) -> list[NDArray[np.uint8]]:
-        """The images in this order, as they come: the environment has turned them."""
-        return views(observation, self.cameras)
-
-    def vector(self, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The state, (8,) float64.
-
-        Raises:
-            UsageError: the environment's vectors are shorter than that.
-        """
-        return joined("ViT + MLP", state, self.state, self.take, sum(self.take))
+    model = "ViT + MLP"
 
 
-LIBERO = Robot(
+LIBERO = Arm(
     "libero", LIBERO_ACTION, LIBERO_CAMERAS, LIBERO_IMAGES, ("eef_pos", "eef_axis_angle", "gripper_qpos"), (3, 3, 2)
 )
-CALVIN = Robot(
+CALVIN = Arm(
     "calvin", CALVIN_ACTION, CALVIN_CAMERAS, CALVIN_IMAGES,
     ("tcp_pos", "tcp_euler", "gripper_width", "gripper_action"), (3, 3, 1, 1),
 )  # fmt: skip
-ROBOTS: Mapping[str, Robot] = {robot.name: robot for robot in (LIBERO, CALVIN)}
+ROBOTS: Mapping[str, Arm] = {robot.robot: robot for robot in (LIBERO, CALVIN)}
 
 
-def robot_of(env_spec: EnvSpec) -> Robot:
+def robot_of(env_spec: EnvSpec) -> Arm:
     """The environment's robot; conventions are compared before the run.
 
     Raises:

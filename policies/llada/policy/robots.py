@@ -1,8 +1,10 @@
-"""What an arm of LIBERO or CALVIN takes and shows, whichever model of the family drives it."""
+"""What an arm of LIBERO or CALVIN takes and shows, whichever model drives it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,29 +30,43 @@ LIBERO_IMAGES, CALVIN_IMAGES = "rotated 180°", "upright"
 and evaluation; a suite with ``rotation: 180``, as LIBERO's have, hands out just that, upright."""
 
 
-def views(observation: Observation, cameras: Sequence[str]) -> list[NDArray[np.uint8]]:
-    """The images in this order, as they come: the environment has turned them."""
-    return [np.asarray(observation.images[camera]) for camera in cameras]
+@dataclass(frozen=True)
+class Robot:
+    """One kind of robot, as a model drives it.
 
-
-def joined(
-    model: str, state: Mapping[str, NDArray[np.float64]], keys: Sequence[str], take: Sequence[int], width: int
-) -> NDArray[np.float64]:
-    """Named vectors one after the other, (width,) float64.
-
-    Args:
-        model: whose state it is, for the message.
-        state: as an observation has it.
-        keys: which vectors.
-        take: how many numbers of each.
-        width: what that comes to.
-
-    Raises:
-        UsageError: the environment's vectors are shorter than that.
+    Attributes:
+        model: whose robot it is, for messages.
+        robot: its name: ``libero``, ``calvin``, …
+        action: the convention of the model's actions.
+        cameras: in the order of the model's views, that of the scene first.
+        image_convention: orientation that the model was trained on, in the environment's words.
+        state: keys whose vectors, one after the other, make the model's state.
+        take: how many numbers of each are used.
     """
-    parts = [np.asarray(state[key], np.float64).ravel()[:most] for key, most in zip(keys, take, strict=True)]
-    vector = np.concatenate(parts)
-    if vector.shape != (width,):
-        widths = ", ".join(f"{key} of {np.size(state[key])}" for key in keys)
-        raise UsageError(f"{model} makes its state of {width} numbers from {', '.join(keys)}; got {widths}")
-    return vector
+
+    model: ClassVar[str]
+    robot: str
+    action: ActionSpec
+    cameras: tuple[str, ...]
+    image_convention: str
+    state: tuple[str, ...]
+    take: tuple[int, ...]
+
+    def views(self, observation: Observation) -> list[NDArray[np.uint8]]:
+        """The images in the model's order, as they come: the environment has turned them."""
+        return [np.asarray(observation.images[camera]) for camera in self.cameras]
+
+    def vector(self, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The model's state, as many float64 as are taken.
+
+        Raises:
+            UsageError: the environment's vectors are shorter than that.
+        """
+        taken = zip(self.state, self.take, strict=True)
+        vector = np.concatenate([np.asarray(state[key], np.float64).ravel()[:most] for key, most in taken])
+        if vector.shape != (sum(self.take),):
+            widths = ", ".join(f"{key} of {np.size(state[key])}" for key in self.state)
+            raise UsageError(
+                f"{self.model} makes its state of {sum(self.take)} numbers from {', '.join(self.state)}; got {widths}"
+            )
+        return vector

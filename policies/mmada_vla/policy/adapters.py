@@ -6,11 +6,7 @@ The model's chunks go to the environment as they are: un-normalized, and the gri
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.policy.robots import (
@@ -20,51 +16,27 @@ from mmact_eval.policies.llada.policy.robots import (
     LIBERO_ACTION,
     LIBERO_CAMERAS,
     LIBERO_IMAGES,
-    joined,
-    views,
+    Robot,
 )
 from mmact_eval.policies.mmada_vla.policy.options import CHECKS
 from mmact_eval.policies.mmada_vla.states import Ranges
-from mmact_eval.specs import ActionSpec, EnvSpec
-from mmact_eval.types import Observation
+from mmact_eval.specs import EnvSpec
 
 _SCENE = re.compile(r"([A-Z_]+_SCENE\d+)_")
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """One kind of robot.
+class Adapter(Robot):
+    """One kind of robot: ``libero`` or ``calvin``, whose are the action statistics and the sign of the gripper.
+
+    Nothing of a state is scaled here: how it is told is the checkpoint's.
 
     Attributes:
-        robot: ``libero`` or ``calvin``: whose action statistics, and which sign of the gripper.
-        action: the convention of the model's actions.
-        cameras: third-person view and wrist view.
-        image_convention: orientation that the model was trained on, in the environment's words.
-        state: keys whose vectors, one after the other, make the state. Nothing is scaled here: how it is told is the
-            checkpoint's.
-        take: how many numbers of each.
         chunk: actions in an answer of the published checkpoints.
     """
 
-    robot: str
-    action: ActionSpec
-    cameras: tuple[str, ...]
-    image_convention: str
-    state: tuple[str, ...]
-    take: tuple[int, ...]
+    model = "MMaDA-VLA"
     chunk: int
-
-    def views(self, observation: Observation) -> list[NDArray[np.uint8]]:
-        """The images, third person first, as they come: the environment has turned them."""
-        return views(observation, self.cameras)
-
-    def vector(self, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The state, (8,) or (15,) float64.
-
-        Raises:
-            UsageError: the environment's vectors are shorter than that.
-        """
-        return joined("MMaDA-VLA", state, self.state, self.take, sum(self.take))
 
     def require_ranges(self, ranges: Ranges | None) -> None:
         """

@@ -29,9 +29,9 @@ from mmact_eval.policies.llada.training.pipeline import Measure, Trained
 from mmact_eval.policies.vit_mlp.config import MODEL_TYPE, ModelConfig, Own
 from mmact_eval.policies.vit_mlp.inputs import statistics
 from mmact_eval.policies.vit_mlp.model import VitMlp, new_model
-from mmact_eval.policies.vit_mlp.robots import Robot
+from mmact_eval.policies.vit_mlp.robots import Arm
 from mmact_eval.policies.vit_mlp.training.settings import NOT_TRAINED, Training
-from mmact_eval.policies.vit_mlp.training.source import recorded_by, source
+from mmact_eval.policies.vit_mlp.training.source import robot_that_recorded, source
 from mmact_eval.policies.vit_mlp.training.targets import Examples, answer
 from mmact_eval.policies.vit_mlp.words import learned
 
@@ -58,7 +58,7 @@ def train(
     if measure is None:
         rollouts.require_episodes(settings.rollouts)  # else it would be told at the end
     folders = [expanded(folder) for folder in settings.data]
-    robot = recorded_by(folders)
+    robot = robot_that_recorded(folders)
     began_from = recordings.starts(folders)
     out.mkdir(parents=True, exist_ok=True)
     moments = frames.load_moments(folders, source(robot, settings.chunk), settings.size.side, out / "cache", say)
@@ -87,7 +87,7 @@ def train(
 
 
 def config_of(
-    settings: Training, robot: Robot, moments: Moments, chosen: Indices, began_from: Mapping[str, str]
+    settings: Training, robot: Arm, moments: Moments, chosen: Indices, began_from: Mapping[str, str]
 ) -> ModelConfig:
     """What the checkpoint will say.
 
@@ -101,7 +101,7 @@ def config_of(
     words, slots = learned(map(str, moments.instructions))
     mean, std = statistics(moments.states[chosen])
     return ModelConfig(
-        robot=robot.name, views=len(robot.cameras), chunk=settings.chunk, words=words, word_slots=slots,
+        robot=robot.robot, views=len(robot.cameras), chunk=settings.chunk, words=words, word_slots=slots,
         state_mean=mean, state_std=std, size=settings.size,
         mmact_eval=Own(name=settings.name, trained_on=dict(began_from)),
     )  # fmt: skip

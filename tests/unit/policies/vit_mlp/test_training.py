@@ -29,7 +29,7 @@ from mmact_eval.policies.vit_mlp.policy import make_policy
 from mmact_eval.policies.vit_mlp.robots import CALVIN, LIBERO
 from mmact_eval.policies.vit_mlp.training.pipeline import config_of, train
 from mmact_eval.policies.vit_mlp.training.settings import Training
-from mmact_eval.policies.vit_mlp.training.source import recorded_by, source
+from mmact_eval.policies.vit_mlp.training.source import robot_that_recorded, source
 from mmact_eval.policies.vit_mlp.training.targets import Examples, answer, shifted
 
 from .conftest import TINY
@@ -178,7 +178,7 @@ def test_views_are_shifted_each_by_its_own_and_their_rim_is_repeated() -> None:
 
 def test_the_robot_is_known_by_its_cameras(make_data: Callable[..., Path], data: Path) -> None:
     calvin = make_data(suite="calvin-d-d")
-    assert recorded_by([calvin]) is CALVIN
-    assert recorded_by([data]) is LIBERO
+    assert robot_that_recorded([calvin]) is CALVIN
+    assert robot_that_recorded([data]) is LIBERO
     with pytest.raises(UsageError, match="of different robots"):
-        recorded_by([data, calvin])
+        robot_that_recorded([data, calvin])
