@@ -91,8 +91,19 @@ def test_results_and_artifacts_are_those_of_the_local_engine(cluster: Any, tmp_p
     assert found[0] == found[1]
     assert made[0] == made[1]
     assert {name.partition("/")[0] for name in made[0]} == {"videos", "plans", "disturbances"}
-    assert sorted(outcome.engine.peak_memory_mib) == [0, 1]
+    assert set(outcome.engine.peak_memory_mib) <= {0, 1}
     assert all("worker" in file.read_text() for file in (tmp_path / "ray/logs").glob("worker-*.log"))
+
+
+def test_the_memory_of_each_worker_is_told(cluster: Any, tmp_path: Path) -> None:
+    told: list[int] = []
+    for attempt in range(10):  # a worker may be so late that the other has done all
+        outcome = execute(request(tmp_path / str(attempt), SLOW, workers=2, episodes=2))
+        told = sorted(outcome.engine.peak_memory_mib)
+        if told == [0, 1]:
+            break
+    assert told == [0, 1]
+    assert all(mib > 10 for mib in outcome.engine.peak_memory_mib.values())
 
 
 def test_episodes_with_stages_and_several_arms_are_the_same(cluster: Any, tmp_path: Path) -> None:

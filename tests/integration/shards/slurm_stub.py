@@ -44,9 +44,11 @@ given, command = options_of(sys.argv[1:], stop_at_words=True)
 number = int(given.get("ntasks", "1"))
 variables = {"SLURM_NTASKS": str(number), "SLURM_STEP_NODELIST": given["nodelist"]}
 assert len(given["nodelist"].split(",")) == int(given["nodes"]) == number, given
-tasks = []
+tasks, early = [], []
 
 def pass_on(number, frame):
+    if not tasks:
+        early.append(number)
     for task in tasks:
         if task.poll() is None:
             task.send_signal(number)
@@ -54,6 +56,8 @@ def pass_on(number, frame):
 for sent in (signal.SIGUSR1, signal.SIGTERM):
     signal.signal(sent, pass_on)
 tasks += [subprocess.Popen(command, env={**os.environ, **variables, "SLURM_PROCID": str(k)}) for k in range(number)]
+for came in early:
+    pass_on(came, None)
 codes = [task.wait() for task in tasks]
 sys.exit(max(code if code >= 0 else 128 - code for code in codes))
 """

@@ -14,7 +14,7 @@ from mmact_eval.commands.common.plugged_in import said_of
 
 def test_commands_of_plug_ins_say_what_they_do() -> None:
     shown = CliRunner().invoke(cli, ["--help"]).output
-    assert "train      Train a small MM-ACT or MMaDA-VLA on recorded demonstrations." in shown
+    assert "train      Train a small MM-ACT or MMaDA-VLA, or the baseline ViT + MLP, on" in shown
     assert "alone" not in shown
 
 
