@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mmact_eval.derived.sources import Source
 from mmact_eval.runs.shard import planned, without_shard
+from mmact_eval.specs import in_ranges
 from mmact_eval.types import Episode
 from mmact_eval.wording import counted
 
@@ -71,20 +72,9 @@ def _told(plan: Sequence[Episode], names_tasks: bool) -> str:
     numbers = sorted(set(per_task.values()))
     each = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
     tasks = f" ({_listed(list(per_task))})" if names_tasks else ""
-    states = _stretches(sorted({episode.init_state for episode in plan}))
+    init_states = {episode.init_state for episode in plan}
+    states = f"init state{'s' * (len(init_states) > 1)} {_listed(in_ranges(init_states).split(','))}"
     return f"{counted(len(plan), 'episode')}, {each} of each of {counted(len(per_task), 'task')}{tasks}, {states}"
-
-
-def _stretches(states: Sequence[int]) -> str:
-    """``init states 0-4``, ``init states 0, 2, 5-9``."""
-    found: list[list[int]] = []
-    for state in states:
-        if found and state == found[-1][-1] + 1:
-            found[-1] = [found[-1][0], state]
-        else:
-            found.append([state])
-    said = _listed(["-".join(map(str, stretch)) for stretch in found])
-    return f"init state{'s' * (len(states) > 1)} {said}"
 
 
 def _listed(texts: Sequence[str]) -> str:

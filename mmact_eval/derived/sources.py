@@ -12,7 +12,7 @@ from mmact_eval.errors import RunFolderError, UsageError
 from mmact_eval.runs.files.lock import BeingWritten, not_written
 from mmact_eval.runs.manifest import ShardPart
 from mmact_eval.runs.reading import Run, read_run
-from mmact_eval.runs.shard import Shard, planned
+from mmact_eval.runs.shard import Shard, is_part, planned
 from mmact_eval.types import Episode
 
 STUDY = "study.json"
@@ -70,7 +70,7 @@ def parts_of(folders: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for folder in folders:
         parts = sorted(
-            (path for path in folder.glob("shard-*-of-*") if _PART.fullmatch(path.name) and path.is_dir()), key=_number
+            (path for path in folder.glob("shard-*-of-*") if is_part(path.name) and path.is_dir()), key=_number
         )
         is_one = any((folder / name).exists() for name in ("manifest.json", STUDY))
         if parts and is_one:
@@ -99,7 +99,7 @@ def left_aside(folders: Sequence[Path]) -> list[str]:
         if parts_of([folder]) == [folder]:
             continue
         for path in sorted(folder.iterdir()):
-            if not _PART.fullmatch(path.name) and any((path / name).is_file() for name in ("manifest.json", STUDY)):
+            if not is_part(path.name) and any((path / name).is_file() for name in ("manifest.json", STUDY)):
                 found.append(f"{path} is no part by its name (shard-0-of-3 and so on) and was left aside")
     return found
 
