@@ -1,11 +1,11 @@
 """Queries a second against workers and replicas of the policy, with one that takes its time as a large model does.
 
-    python benchmarks/scaling.py [--engines local] [--workers 8,32] [--replicas 0,1,2,4] [--json FILE]
+    python benchmarks/scaling.py [--engines local] [--workers 8,32] [--replicas 0,1,2,4] [--policy-ms 200] [--json FILE]
 
 The policy sleeps for a call, whatever the batch (200 ms for at most 16 queries: about an 8B model on one GPU), and the
-environment for a step, so that neither takes a processor. Measured is the middle of a run: from when each worker has
-had an episode until the first has no more. "Busy" is the share of that time in which a replica was in a call: what is
-missing to 100 % under full load is the time in which a GPU would wait for the engine.
+environment for a step, so that neither takes a processor. Each query brings two pictures. Measured is the middle of a
+run: from when each worker has had an episode until the first has no more. "Busy" is the share of that time in which a
+replica was in a call: what is missing to 100 % under full load is the time in which a GPU would wait for the engine.
 
 A second table is what a query costs beside the policy: one worker, pictures, a policy that takes no time.
 """
@@ -35,9 +35,8 @@ _CHUNK = 8
 class SleepingPolicy:
     """Random chunks after a nap; looks at all cameras, and writes down when it was in a call."""
 
-    def __init__(self, env_spec: EnvSpec, seconds: float, folder: str, cameras: bool = False) -> None:
-        looks = tuple(env_spec.cameras) if cameras else ()
-        self.spec = PolicySpec("sleeping", env_spec.action, chunk=_CHUNK, cameras=looks)
+    def __init__(self, env_spec: EnvSpec, seconds: float, folder: str) -> None:
+        self.spec = PolicySpec("sleeping", env_spec.action, chunk=_CHUNK, cameras=tuple(env_spec.cameras))
         self._seconds = seconds
         self._file = Path(folder) / f"calls-{os.getpid()}.json"
         self._calls: list[tuple[float, float]] = []
@@ -61,7 +60,7 @@ class Row:
     """A measurement.
 
     Attributes:
-        engine, workers, replicas: of the run; 0 replicas: the policy is in the engine's process.
+        engine, policy_ms, workers, replicas: of the run; 0 replicas: the policy is in the engine's process.
         queries_per_second: in the middle of the run.
         mean_batch: queries in a call, of the whole run.
         busy: share of the middle in which a replica was in a call, the mean of all.
@@ -70,6 +69,7 @@ class Row:
     """
 
     engine: str
+    policy_ms: int
     workers: int
     replicas: int
     queries_per_second: float
@@ -79,7 +79,7 @@ class Row:
     load: float
 
 
-def measure(engine: str, workers: int, replicas: int, args: argparse.Namespace) -> Row:
+def measure(engine: str, policy_ms: int, workers: int, replicas: int, args: argparse.Namespace) -> Row:
     """Run on the toy environment, all of whose episodes are as long."""
     each = args.episodes
     done: list[tuple[float, EpisodeResult]] = []
@@ -92,8 +92,12 @@ def measure(engine: str, workers: int, replicas: int, args: argparse.Namespace) 
             workers=workers,
             policy_replicas=replicas,
             out=Path(folder) / "run",
-            policy_args={"seconds": args.policy_ms / 1000, "folder": folder},
-            changes={"protocol.max_steps": _CHUNK * args.queries, "env_args.step_seconds": args.step_ms / 1000},
+            policy_args={"seconds": policy_ms / 1000, "folder": folder},
+            changes={
+                "protocol.max_steps": _CHUNK * args.queries,
+                "protocol.resolution": args.image_size,
+                "env_args.step_seconds": args.step_ms / 1000,
+            },
             options=EngineOptions(engine=engine, max_batch=args.max_batch, policy_timeout=60),
             on_episode=lambda result: done.append((time.monotonic(), result)) or False,  # type: ignore[func-returns-value]
             progress=False,
@@ -107,6 +111,7 @@ def measure(engine: str, workers: int, replicas: int, args: argparse.Namespace) 
     waits = [result.wait_seconds / result.queries for _, result in middle]
     return Row(
         engine,
+        policy_ms,
         workers,
         replicas,
         queries_per_second=sum(result.queries for _, result in middle) / (until - since),
@@ -126,7 +131,7 @@ def overhead_ms(engine: str, replicas: int, size: int, episodes: int = 20) -> fl
             tasks="hard",
             episodes=episodes,
             policy_replicas=replicas,
-            policy_args={"seconds": 0.0, "folder": folder, "cameras": True},
+            policy_args={"seconds": 0.0, "folder": folder},
             changes={"protocol.resolution": size, "protocol.max_steps": 40 * _CHUNK},
             options=EngineOptions(engine=engine),
             progress=False,
@@ -144,12 +149,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--engines", default="local", help="names, with commas (default local)")
     parser.add_argument("--workers", type=_numbers, default=[8, 32], help="default 8,32")
     parser.add_argument("--replicas", type=_numbers, default=[0, 1, 2, 4], help="default 0,1,2,4")
-    parser.add_argument("--policy-ms", type=float, default=200.0, help="a call of the policy (default 200)")
+    parser.add_argument("--policy-ms", type=_numbers, default=[200], help="a call of the policy (default 200)")
     parser.add_argument("--max-batch", type=int, default=16, help="most queries in a call (default 16)")
     parser.add_argument("--step-ms", type=float, default=15.0, help="a step of the environment (default 15)")
     parser.add_argument("--queries", type=int, default=4, help="of each episode (default 4)")
     parser.add_argument("--episodes", type=int, default=10, help="of each worker (default 10)")
-    parser.add_argument("--image-size", type=int, default=256, help="of the second table's pictures (default 256)")
+    parser.add_argument("--image-size", type=int, default=256, help="of the pictures (default 256)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     return parser.parse_args()
 
@@ -159,17 +164,17 @@ def main() -> None:
     args = _arguments()
     engines = args.engines.split(",")
     print(
-        f"A policy that sleeps {args.policy_ms:g} ms for at most {args.max_batch} queries; {_CHUNK} steps of "
-        f"{args.step_ms:g} ms for each answer; {os.cpu_count()} processor cores\n"
+        f"A policy that sleeps for at most {args.max_batch} queries with two pictures of {args.image_size} px each; "
+        f"{_CHUNK} steps of {args.step_ms:g} ms for each answer; {os.cpu_count()} processor cores\n"
     )
-    print("engine  workers  replicas  queries/s  mean batch  busy   wait  load")
+    print("engine  policy  workers  replicas  queries/s  mean batch  busy   wait  load")
     rows = []
-    for engine, replicas, workers in itertools.product(engines, args.replicas, args.workers):
-        row = measure(engine, workers, replicas, args)
+    for engine, policy_ms, replicas, workers in itertools.product(engines, args.policy_ms, args.replicas, args.workers):
+        row = measure(engine, policy_ms, workers, replicas, args)
         rows.append(row)
         print(
-            f"{engine:6s}  {workers:7d}  {replicas:8d}  {row.queries_per_second:9.1f}  {row.mean_batch:10.1f}  "
-            f"{100 * row.busy:3.0f} %  {row.wait_ms:3.0f} ms  {row.load:4.1f}",
+            f"{engine:6s}  {policy_ms:3d} ms  {workers:7d}  {replicas:8d}  {row.queries_per_second:9.1f}  "
+            f"{row.mean_batch:10.1f}  {100 * row.busy:3.0f} %  {row.wait_ms:3.0f} ms  {row.load:4.1f}",
             flush=True,
         )
     print(f"\nWhat a query with its {args.image_size} px pictures takes beside the policy, one worker")

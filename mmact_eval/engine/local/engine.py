@@ -1,7 +1,8 @@
 """The local engine: worker processes on this machine, policies in this process or in replica processes.
 
 One thread, one loop: hear what workers and replicas say, answer the queries that wait as one batch, hand out episodes,
-look after the clock. Whatever a worker is doing, the others and the policy go on.
+look after the clock. Whatever a worker is doing, the others and the policy go on. What they say is read by threads, so
+that it is here, pictures and all, when the policy is free again.
 
 It runs one arm, or several over the same workers: a worker stays with the environment it has open while any arm has
 episodes for it.
@@ -10,16 +11,18 @@ episodes for it.
 from __future__ import annotations
 
 import logging
-import multiprocessing.connection
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from mmact_eval.engine.arms import EngineArm
 from mmact_eval.engine.batcher import Answer
 from mmact_eval.engine.dispatch import Dispatch
 from mmact_eval.engine.local.handle import WorkerHandle
+from mmact_eval.engine.local.inbox import Inbox
 from mmact_eval.engine.local.messages import Ask, Building, Done, Failed, Ready, WorkerConfig
+from mmact_eval.engine.local.process import Gone
 from mmact_eval.engine.local.replica_handle import ReplicaHandle
 from mmact_eval.engine.options import EngineOptions, EngineReport
 from mmact_eval.engine.replicas.link import ReplicaPlan, Replicas
@@ -46,6 +49,7 @@ class LocalEngine:
         self._logs = next((arm.log_folder for arm in arms), "")
         self._workers: list[WorkerHandle] = []
         self._replicas: list[ReplicaHandle] = []
+        self._inbox = Inbox()
         self._failed_starts = 0
 
     @property
@@ -81,8 +85,10 @@ class LocalEngine:
 
         def start(plan: ReplicaPlan, number: int) -> ReplicaHandle:
             self._replicas = [replica for replica in self._replicas if not replica.over]
-            self._replicas.append(ReplicaHandle(plan, number, seen[number] if gpus else None))
-            return self._replicas[-1]
+            replica = ReplicaHandle(plan, number, seen[number] if gpus else None)
+            self._replicas.append(replica)
+            replica.listen(partial(self._inbox.put, replica))
+            return replica
 
         return Replicas(start, count)
 
@@ -92,29 +98,24 @@ class LocalEngine:
 
     def _turn(self) -> None:
         """One turn of the loop."""
-        pipes: dict[Any, WorkerHandle | ReplicaHandle] = {worker.pipe: worker for worker in self._workers}
-        pipes |= {replica.pipe: replica for replica in self._replicas if not replica.over}
         # With queries waiting, only pick up what is there already; else sleep until something happens.
-        timeout = 0 if self._dispatch.queries_wait else 0.5
-        for pipe in multiprocessing.connection.wait(list(pipes), timeout=timeout):
-            speaker = pipes[pipe]
-            if isinstance(speaker, WorkerHandle):
-                self._hear(speaker)
-            elif not speaker.over:
-                self._hear_replica(speaker)
+        for speaker, message in self._inbox.taken(0 if self._dispatch.queries_wait else 0.5):
+            if isinstance(message, Exception):
+                raise message
+            if isinstance(speaker, ReplicaHandle):
+                self._hear_replica(speaker, message)
+            elif speaker in self._workers:  # one that was ended is not listened to
+                self._hear(speaker, message)
         self._dispatch.answer()
         for worker in list(self._workers):
             late = worker.overdue()
-            if late:
+            if late and not self._inbox.has_of(worker):  # else the engine was busy with the policy
                 self._lost(worker, "timeout", late)
 
-    def _hear(self, worker: WorkerHandle) -> None:
-        try:
-            message = worker.pipe.recv()
-        except (EOFError, OSError):
+    def _hear(self, worker: WorkerHandle, message: Any) -> None:
+        if isinstance(message, Gone):
             self._lost(worker, "crash", "")
-            return
-        if isinstance(message, Ask):
+        elif isinstance(message, Ask):
             assert worker.assignment is not None
             worker.mark_waiting(message.sent_at)
             self._dispatch.ask(worker.assignment, message.query, lambda answer: self._reply(worker, answer))
@@ -131,13 +132,13 @@ class LocalEngine:
         elif isinstance(message, Failed):
             raise UsageError(message.error) if message.usage else RunAborted(message.error)
 
-    def _hear_replica(self, replica: ReplicaHandle) -> None:
-        try:
-            said = replica.pipe.recv()
-        except (EOFError, OSError):
+    def _hear_replica(self, replica: ReplicaHandle, message: Any) -> None:
+        if replica.over:
+            return
+        if isinstance(message, Gone):
             self._dispatch.gone(replica)
         else:
-            self._dispatch.hear(replica, said)
+            self._dispatch.hear(replica, message)
 
     def _reply(self, worker: WorkerHandle, answer: Answer) -> None:
         try:
@@ -182,13 +183,19 @@ class LocalEngine:
 
     def _start_worker(self, number: int) -> WorkerHandle:
         try:
-            return WorkerHandle(WorkerConfig(number, self._dispatch.plan))
+            worker = WorkerHandle(WorkerConfig(number, self._dispatch.plan))
         except OSError as error:
             raise RunAborted(
                 f"cannot start worker process {number}: {error.strerror}. Use fewer --workers, or ask for more of what "
                 "is used up (`ulimit -n` files, `ulimit -u` processes, memory). Finished episodes are safe; give the "
                 "same command again to resume."
             ) from error
+        try:
+            worker.listen(partial(self._inbox.put, worker))
+        except RunAborted:
+            worker.kill()
+            raise
+        return worker
 
     def _replace(self, worker: WorkerHandle) -> WorkerHandle:
         """A fresh worker in the place of a broken one. It gets its job when it says that it is ready."""

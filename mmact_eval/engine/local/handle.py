@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from mmact_eval.engine.jobs import Assignment, Place
@@ -46,6 +47,10 @@ class WorkerHandle:
         self._spent = 0.0
         self._building = True
         self.mark_busy()
+
+    def listen(self, hear: Callable[[Any], None]) -> None:
+        """See `FreshProcess.listen`."""
+        self._process.listen(hear)
 
     def send(self, message: Any) -> None:
         """Send a message and start the clock.
@@ -108,7 +113,7 @@ class WorkerHandle:
             How the process ended, in words.
         """
         how = self._process.end()
-        self.pipe.close()
+        self._process.close()
         return how
 
     def ask_to_stop(self) -> None:
@@ -122,4 +127,4 @@ class WorkerHandle:
         """Wait for it to close its environments; then end it."""
         if not self._process.wait(seconds):
             self._process.end()
-        self.pipe.close()
+        self._process.close()

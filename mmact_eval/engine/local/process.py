@@ -10,11 +10,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
-from typing import IO
+from typing import IO, Any
+
+from mmact_eval.engine.limits.watching_thread import start_watching
 
 log = logging.getLogger(__name__)
+
+
+class Gone:
+    """What `FreshProcess.listen` hears last: the process is gone."""
 
 
 class FreshProcess:
@@ -49,6 +56,42 @@ class FreshProcess:
                     env={**os.environ, **environment} if environment else None,
                 )  # fmt: skip
             self.pipe = Connection(ours.detach())
+        self._reader: threading.Thread | None = None
+
+    def listen(self, hear: Callable[[Any], None]) -> None:
+        """From now on a thread reads what the process says, however busy the engine is, and calls `hear` with it.
+
+        A question with its pictures is more than a pipe holds: without this, who asks could not finish while the
+        policy answers others, and the policy would wait for all of it to be read when it is free again.
+
+        Args:
+            hear: called in the thread with each message, with an exception in the place of one that cannot be read
+                here, and at last with `Gone`.
+
+        Raises:
+            RunAborted: the machine has no thread for it.
+        """
+        self._reader = start_watching(lambda: self._read(hear), f"from process {self.pid}")
+
+    def _read(self, hear: Callable[[Any], None]) -> None:
+        while True:
+            try:
+                message = self.pipe.recv()
+            except (EOFError, OSError):
+                hear(Gone())
+                return
+            except Exception as error:
+                hear(error)
+                return
+            hear(message)
+
+    def close(self) -> None:
+        """Close the pipe of a process that has ended."""
+        if self._reader is not None and not self.pipe.closed:
+            with socket.socket(fileno=os.dup(self.pipe.fileno())) as ours, contextlib.suppress(OSError):
+                ours.shutdown(socket.SHUT_RDWR)  # a child of its own may live on and hold the other end
+            self._reader.join()
+        self.pipe.close()
 
     @property
     def pid(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import queue
+from collections.abc import Callable
+from typing import Any
 
 from mmact_eval.engine.limits.watching_thread import start_watching
 from mmact_eval.engine.local.messages import Stop
@@ -18,7 +20,6 @@ class ReplicaHandle:
     A thread writes to it: a stopped process reads nothing, and a batch of pictures is more than a pipe holds.
 
     Attributes:
-        pipe: for what it says; the engine's thread reads it.
         over: whether it has been ended.
     """
 
@@ -36,11 +37,14 @@ class ReplicaHandle:
         log_file = f"{plan.log_folder}/replica-{number}.log" if plan.log_folder else ""
         environment = None if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
         self._process = FreshProcess("mmact_eval.engine.local.replica", log_file, environment)
-        self.pipe = self._process.pipe
         self.over = False
         self._outbox: queue.SimpleQueue[ReplicaPlan | Told | Stop | None] = queue.SimpleQueue()
         self._outbox.put(plan)
         self._writer = start_watching(self._write, f"to replica {number}")
+
+    def listen(self, hear: Callable[[Any], None]) -> None:
+        """See `FreshProcess.listen`."""
+        self._process.listen(hear)
 
     @property
     def pid(self) -> int:
@@ -72,9 +76,9 @@ class ReplicaHandle:
         self.over = True
         self._outbox.put(None)
         self._writer.join(10)
-        self.pipe.close()
+        self._process.close()
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # it is gone, which its end of file tells
             while (message := self._outbox.get()) is not None:
-                self.pipe.send(message)
+                self._process.pipe.send(message)
