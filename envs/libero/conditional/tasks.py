@@ -77,10 +77,10 @@ def _bottle(left_goal: Predicate, right_goal: Predicate) -> tuple[Branch, Branch
 
 def _there(first: str, second: str, *others: str) -> tuple[Branch, Branch]:
     """The first of two things is there with the second, or another in its place."""
-    *others, instead = others
+    *rest, instead = others
     return (
-        Branch("there", floor(first, *others, second), _in_basket(first)),
-        Branch("not_there", floor(instead, *others, second), _in_basket(second)),
+        Branch("there", floor(first, *rest, second), _in_basket(first)),
+        Branch("not_there", floor(instead, *rest, second), _in_basket(second)),
     )
 
 
