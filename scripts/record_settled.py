@@ -18,6 +18,7 @@ from mmact_eval.config.suite_file import list_suites, load_suite
 from mmact_eval.envs.libero import catalog, plugin
 from mmact_eval.envs.libero.checks.reference import UpstreamLoop
 from mmact_eval.envs.libero.checks.settled import SEED, free_objects
+from mmact_eval.envs.libero.task_files import LiberoTask
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode
 
@@ -26,7 +27,7 @@ Scene = dict[str, list[float]]
 MAIN_SUITES = {"libero-spatial", "libero-object", "libero-goal", "libero-long"}
 
 
-def settled(suite: Suite, task: catalog.LiberoTask, count: int) -> dict[int, Scene]:
+def settled(suite: Suite, task: LiberoTask, count: int) -> dict[int, Scene]:
     """Init state → object → position in metres, to a hundredth of a millimetre."""
     loop = UpstreamLoop(suite, task, SEED, cameras=False)
     scenes = {}

