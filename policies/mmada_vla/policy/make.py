@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import TYPE_CHECKING
 
 from mmact_eval.errors import UsageError
 from mmact_eval.policies.llada.policy.own_defaults import read_own
 from mmact_eval.policies.mmada_vla import load, require_packages
+from mmact_eval.policies.mmada_vla.own.nano import NANO, STANDS_IN
 from mmact_eval.policies.mmada_vla.policy.adapters import adapter_for
 from mmact_eval.policies.mmada_vla.policy.options import CHECKS, EVERY, read_options
 from mmact_eval.policies.mmada_vla.policy.own_defaults import OwnDefaults
@@ -43,6 +46,7 @@ def make_policy(
         env_spec: says which robot it is: LIBERO's or CALVIN's arm.
         checkpoint: a folder, or ``owner/name[/sub/folder][@revision]`` on the Hugging Face hub; its length of a chunk
             is what is answered. A folder with `model` and `quantizer` holds the image tokenizer too.
+            ``mmada-nano``: the small one that comes with the package, and what acts by default on LIBERO.
             ``mmada-vla-tiny-random``: random weights.
         quantizer: the image tokenizer, likewise; ``showlab/magvitv2`` by default.
         tokenizer: the text tokenizer, likewise; by default the checkpoint's own, else ``Gen-Verse/MMaDA-8B-Base``'s.
@@ -77,8 +81,13 @@ def make_policy(
         checkpoint=checkpoint, quantizer=quantizer, tokenizer=tokenizer, action_stats=action_stats
     )  # fmt: skip
     CHECKS.texts(device=device, dtype=dtype, variant=variant or "")
+    if not weights and adapter.robot == "libero":
+        weights = NANO
+        print(STANDS_IN, file=sys.stderr)
     if not weights:
         raise UsageError(NO_CHECKPOINT)
+    if weights == NANO and adapter.robot != "libero":
+        raise UsageError(f"{NANO} has learned LIBERO; give another checkpoint ({TINY} acts at random)")
     require_packages()
     from mmact_eval.policies.mmada_vla.config import read_config, variant_name
     from mmact_eval.policies.mmada_vla.policy.acting import MmadaVlaPolicy
@@ -116,3 +125,7 @@ def make_policy(
         },
     )
     return MmadaVlaPolicy(spec, model, adapter, options)
+
+
+make_nano = functools.partial(make_policy, checkpoint=NANO)
+"""Entry point ``mmada-nano``: the small checkpoint of libero-object that comes with the package."""

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmact_eval.machine.user_folders import expanded
-from mmact_eval.policies.llada.policy.pinning import both_parts, pinned
+from mmact_eval.policies.llada.policy.pinning import both_parts, pinned, weights_version
 from mmact_eval.policies.llada.policy.trained import checkpoint_in
 from mmact_eval.policies.mmada_vla import QUANTIZER, TOKENIZER
+from mmact_eval.policies.mmada_vla.own.nano import NANO, nano_checkpoint
 from mmact_eval.policies.mmada_vla.policy.tiny import TINY, tiny_checkpoint
 
 COLLECTION = "yliu-cs/mmada-vla"
 """On the hub, where the authors' README says that their weights are."""
 
 NO_CHECKPOINT = (
-    "policy mmada-vla comes with no weights: --policy-args checkpoint=FOLDER or owner/name, of the "
+    "policy mmada-vla comes with no weights for this robot: --policy-args checkpoint=FOLDER or owner/name, of the "
     f"authors' collection {COLLECTION} on the Hugging Face hub. To try it out with random weights, checkpoint={TINY}, "
     "or write some with `mmact-eval mmada-vla new-checkpoint --size tiny --out FOLDER` and give FOLDER."
 )
@@ -48,6 +49,7 @@ class Weights:
         tokenizer: the text tokenizer's folder.
         action_stats: what actions were normalized with; None for the file beside the transformer.
         random: they are `TINY`.
+        version: of `NANO`; "" for others.
     """
 
     model: Place
@@ -55,10 +57,11 @@ class Weights:
     tokenizer: Place
     action_stats: Place | None
     random: bool
+    version: str = ""
 
     def checkpoint(self) -> str:
         """For `PolicySpec.checkpoint`."""
-        return TINY if self.random else self.model.pinned()
+        return TINY if self.random else self.version or self.model.pinned()
 
     def others(self) -> dict[str, str]:
         """For `PolicySpec.config`: files that do not lie beside the transformer."""
@@ -86,11 +89,13 @@ def find_weights(
     from mmact_eval.policies.llada.tokenizer import TOKENIZER_FILE
     from mmact_eval.policies.mmada_vla.loading import tokenizer_folder
 
-    random = checkpoint == TINY
-    found = tiny_checkpoint(chunk) if random else checkpoint_in(checkpoints.find(checkpoint), "mmada-vla", variant)
-    folder, images = both_parts(found)
+    random, ours = checkpoint == TINY, checkpoint == NANO
+    if random or ours:
+        folder, images = both_parts(tiny_checkpoint(chunk) if random else nano_checkpoint())
+    else:
+        folder, images = both_parts(checkpoint_in(checkpoints.find(checkpoint), "mmada-vla", variant))
     if images and not quantizer:
-        own = Place("" if random else str(images), images)
+        own = Place("" if random or ours else str(images), images)
     else:
         own = Place(quantizer or QUANTIZER, checkpoints.find_images(quantizer or QUANTIZER))
     words = tokenizer_folder(folder, tokenizer or None)
@@ -100,4 +105,5 @@ def find_weights(
         tokenizer=Place("" if words == folder else tokenizer or TOKENIZER, words / TOKENIZER_FILE),
         action_stats=Place(action_stats, expanded(action_stats)) if action_stats else None,
         random=random,
+        version=f"{NANO}@{weights_version(folder, *([images] if images else []))}" if ours else "",
     )

@@ -231,8 +231,10 @@ def test_without_a_checkpoint_one_line_says_how_to_get_one() -> None:
     with pytest.raises(
         UsageError, match=r"yliu-cs/mmada-vla .*mmada-vla-tiny-random.* new-checkpoint --size tiny"
     ) as told:
-        make_policy(LIBERO_ENV)
+        make_policy(CALVIN_ENV)
     assert "\n" not in str(told.value)
+    with pytest.raises(UsageError, match="has learned LIBERO"):
+        make_policy(CALVIN_ENV, checkpoint="mmada-nano")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The small MMaDA-VLA that comes with the package."""
