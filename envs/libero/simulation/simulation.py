@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mmact_eval.envs.libero.simulation.arm import Arm
 from mmact_eval.envs.libero.simulation.lazy_camera import Renderer, Snapshot
 from mmact_eval.envs.libero.simulation.model_state import ModelState
+from mmact_eval.envs.libero.simulation.substep import Substep
 from mmact_eval.envs.libero.upstream import load_simulator, quiet
 from mmact_eval.errors import EnvironmentFailure
 
@@ -79,10 +80,10 @@ class Simulation:
         self.renderer = Renderer(self._snapshot)
         self._sample_only_snapshots()
         self._arm = Arm(self.problem)
+        self._substep = Substep(self._model, self._data)
         self._sim.reset = self._as_compiled
         self._sim.forward = self._forward
-        self._positions_are_known = False
-        self._substeps = int(self.problem.control_timestep / self.problem.model_timestep)
+        self._substep_count = int(self.problem.control_timestep / self.problem.model_timestep)
         if self._model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
             raise EnvironmentFailure("scenes with the RK4 integrator are not supported: it needs whole steps")
 
@@ -142,12 +143,7 @@ class Simulation:
         self.problem._update_observables(force=True)
 
     def step(self, action: NDArray[Any]) -> tuple[float, bool]:
-        """One control step of 50 ms: robosuite's `step` without computing the same thing three times.
-
-        In each of the 25 substeps upstream calls `mj_forward`, then the controller, which calls `mj_forward` again,
-        then `mj_step`, which does it once more. Positions and velocities do not change in between, so what follows
-        from them (kinematics, collisions, constraints) is computed once. The solver still runs three times: each run
-        starts from where the last one ended, so leaving one out would change the last bits.
+        """One control step of 50 ms: robosuite's `step` without computing the same thing three times (see `Substep`).
 
         Returns:
             Upstream's reward (1.0 at success) and whether the goal holds.
@@ -157,12 +153,10 @@ class Simulation:
         """
         problem = self.problem
         problem.timestep += 1
-        for substep in range(self._substeps):
-            mujoco.mj_forward(self._model, self._data)
-            self._positions_are_known = True
-            self._arm.command(action, is_new=substep == 0)
-            self._positions_are_known = False
-            mujoco.mj_step2(self._model, self._data)
+        for number in range(self._substep_count):
+            self._substep.begin()
+            self._arm.command(action, is_new=number == 0)
+            self._substep.end()
             problem._update_observables()
         problem.cur_time += problem.control_timestep
         reward, _, _ = problem._post_action(action)
@@ -171,8 +165,8 @@ class Simulation:
 
     def _forward(self) -> None:
         """Stands in for robosuite's `sim.forward`."""
-        if self._positions_are_known:
-            mujoco.mj_forwardSkip(self._model, self._data, int(mujoco.mjtStage.mjSTAGE_VEL), 0)
+        if self._substep.has_begun:
+            self._substep.again()
         else:
             mujoco.mj_forward(self._model, self._data)
 
