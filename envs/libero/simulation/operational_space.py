@@ -37,12 +37,12 @@ class OperationalSpace:
         model, data = controller.sim.model._model, controller.sim.data._data
         site = controller.sim.model.site_name2id(controller.eef_name)
         self._model, self._data, self._site = model, data, site
-        dofs = _as_slice(controller.qvel_index)
+        dofs = as_slice(controller.qvel_index)
         joints = len(controller.qvel_index)
         self._ee_pos = data.site_xpos[site]
         self._ee_ori = data.site_xmat[site].reshape(3, 3)
         self._velocity = data.qvel
-        self._joint_pos = data.qpos[_as_slice(controller.qpos_index)]
+        self._joint_pos = data.qpos[as_slice(controller.qpos_index)]
         self._joint_vel, self._gravity = data.qvel[dofs], data.qfrc_bias[dofs]
 
         self._translation, self._rotation = np.zeros((3, model.nv)), np.zeros((3, model.nv))
@@ -83,8 +83,7 @@ class OperationalSpace:
             self._mass, self._j_full, self._j_pos, self._j_ori
         )
         wrench = self._wrench
-        wrench[:3] = lambda_pos.dot(force[_POSITION])
-        wrench[3:] = lambda_ori.dot(force[_ROTATION])
+        wrench[:3], wrench[3:] = lambda_pos.dot(force[_POSITION]), lambda_ori.dot(force[_ROTATION])
         torques = self._j_full_transposed.dot(wrench, self._torques)
         torques += self._gravity
         torques += self._nullspace_torques(
@@ -120,17 +119,15 @@ def is_plain(controller: Any) -> bool:
         and controller.uncoupling
         and controller.interpolator_pos is None
         and controller.interpolator_ori is None
-        and _is_range(controller.qpos_index)
-        and _is_range(controller.qvel_index)
+        and isinstance(as_slice(controller.qpos_index), slice)
+        and isinstance(as_slice(controller.qvel_index), slice)
     )
 
 
-def _is_range(indexes: Sequence[int]) -> bool:
-    return list(indexes) == list(range(indexes[0], indexes[0] + len(indexes)))
-
-
-def _as_slice(indexes: Sequence[int]) -> slice:
-    return slice(indexes[0], indexes[0] + len(indexes))
+def as_slice(indexes: Sequence[int]) -> slice | list[int]:
+    """Indexes as a slice, which numpy follows several times as fast, if they lie side by side."""
+    first, count = indexes[0], len(indexes)
+    return slice(first, first + count) if list(indexes) == list(range(first, first + count)) else list(indexes)
 
 
 def _in_halves(pose: NDArray[np.float64]) -> NDArray[np.float64]:

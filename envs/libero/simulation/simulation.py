@@ -79,11 +79,11 @@ class Simulation:
         self._snapshot = Snapshot(self._sim)
         self.renderer = Renderer(self._snapshot)
         self._sample_only_snapshots()
-        self._arm = Arm(self.problem)
+        self._substep_count = int(self.problem.control_timestep / self.problem.model_timestep)
         self._substep = Substep(self._model, self._data)
+        self._arm = Arm(self.problem, self._substep_count)
         self._sim.reset = self._as_compiled
         self._sim.forward = self._forward
-        self._substep_count = int(self.problem.control_timestep / self.problem.model_timestep)
         if self._model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
             raise EnvironmentFailure("scenes with the RK4 integrator are not supported: it needs whole steps")
 
@@ -153,11 +153,12 @@ class Simulation:
         """
         problem = self.problem
         problem.timestep += 1
+        snapshot, timestep, cache = problem._observables["snapshot"], problem.model_timestep, problem._obs_cache
         for number in range(self._substep_count):
             self._substep.begin()
-            self._arm.command(action, is_new=number == 0)
+            self._arm.command(action, number)
             self._substep.end()
-            problem._update_observables()
+            snapshot.update(timestep, cache)
         problem.cur_time += problem.control_timestep
         reward, _, _ = problem._post_action(action)
         self._check_stable()
