@@ -101,6 +101,14 @@ def main() -> None:
     simulation = env.simulation
     libero_task = catalog.find_task(catalog.LiberoArgs.of(suite).benchmark, task.name)
     upstream = UpstreamLoop(suite, libero_task, episode.seed, cameras=False)
+    initialize = upstream.problem._initialize_sim
+
+    def initialize_as_with_cameras(xml: str | None = None) -> None:
+        """Making a render context calls `forward`, which may change where the solver starts from."""
+        initialize(xml)
+        upstream.problem.sim.forward()
+
+    upstream.problem._initialize_sim = initialize_as_with_cameras
 
     def begin(as_robosuite: bool) -> None:
         simulation._arm.as_robosuite = as_robosuite
