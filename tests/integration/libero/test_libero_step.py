@@ -89,7 +89,7 @@ def test_torques_are_those_of_robosuites_controller_in_any_pose(env: Any, episod
 
 def test_commands_are_those_of_robosuites_controller(env: Any, episode: Episode) -> None:
     draw = np.random.default_rng(1)
-    wild = draw.uniform(-1.5, 1.5, (15, 7))
+    wild = draw.uniform(-1.5, 1.5, (15, 7)).astype(np.float32)
     wild[5:8, 3:6] = 0.0
     wild[8:10, 6] = 0.0
     for actions in (smooth_actions(15, "step"), wild):
