@@ -93,7 +93,7 @@ def main() -> None:
     from mmact_eval.envs.libero.checks.verify import smooth_actions
     from mmact_eval.envs.libero.simulation.substep import runs_start_from_the_last_run
 
-    suite = load_suite(arguments.suite, ("protocol.seed_mode=episode",))
+    suite = load_suite(arguments.suite, ("protocol.seed_mode=episode", "env_args.physics=any"))
     task = plugin.tasks(suite)[arguments.task]
     episode = Episode(suite.name, task.name, 0, 7)
     actions = smooth_actions(arguments.steps, "benchmark", 0)
