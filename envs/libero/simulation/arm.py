@@ -1,100 +1,84 @@
-"""The arm's controller without robosuite's detours: the same numbers in about half the time.
+"""The arm's commands: what the operational-space controller and the gripper want, in `data.ctrl`.
 
-robosuite drives the arm 25 times a control step. Around its operational-space controller, which is used as it is, it
-looks names up, computes each Jacobian twice and keeps histories that LIBERO never reads. What remains here is the part
-that ends up in `data.ctrl`, in the same order of operations and the same memory layouts, because both show in the last
-bits.
+What robosuite's `robot.control` does besides (histories, end-effector forces) LIBERO never reads. The same operations
+stand here in the same order.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-# From 3.4 on `mj_fullM` takes the data instead of its sparse matrix.
-_TAKES_DATA = tuple(int(part) for part in mujoco.__version__.split(".")[:2]) >= (3, 4)
+from mmact_eval.envs.libero.simulation.operational_space import OperationalSpace, as_slice, is_plain
 
-
-_TOWARDS_SHUT = np.array([-1.0, 1.0])
-
-
-def _clip(values: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.float64]:
-    """`np.clip` without its detours: a tenth of the time for vectors this short."""
-    clipped: NDArray[np.float64] = np.minimum(np.maximum(values, low), high)
-    return clipped
+_OPENING_TO_SHUT = np.array([-1.0, 1.0])
 
 
 class Arm:
-    """Turns actions into actuator commands for the only robot of a LIBERO environment."""
+    """Turns actions into actuator commands for the only robot of a LIBERO environment.
 
-    def __init__(self, problem: Any) -> None:
-        """`problem`: the robosuite environment, compiled."""
-        self._robot = problem.robots[0]
-        self._sim = problem.sim
-        self._model = problem.sim.model._model
-        self._data = problem.sim.data._data
+    Attributes:
+        as_robosuite: from the next reset on, let robosuite's own controller object compute every torque; the numbers
+            are the same.
+    """
+
+    def __init__(self, problem: Any, substeps: int) -> None:
+        """`problem`: the robosuite environment, compiled; `substeps`: how many each action is applied for."""
+        self._robot, self._substeps = problem.robots[0], substeps
+        self._ctrl = problem.sim.data._data.ctrl
         model = problem.sim.model
-        self._motors = np.array(self._robot._ref_joint_actuator_indexes)
-        self._fingers = np.array([model.actuator_name2id(name) for name in self._robot.gripper.actuators])
-        ranges = self._model.actuator_ctrlrange
-        self._lowest, self._highest = ranges[self._motors, 0], ranges[self._motors, 1]
-        finger_ranges = ranges[self._fingers]
+        motors = list(self._robot._ref_joint_actuator_indexes)
+        fingers = [model.actuator_name2id(name) for name in self._robot.gripper.actuators]
+        self._motors, self._fingers = as_slice(motors), as_slice(fingers)
+        ranges = model._model.actuator_ctrlrange
+        self._lowest, self._highest = ranges[motors, 0], ranges[motors, 1]
+        self._clipped = np.zeros(len(motors))
+        finger_ranges = ranges[fingers]
         self._bias = 0.5 * (finger_ranges[:, 1] + finger_ranges[:, 0])
         self._weight = 0.5 * (finger_ranges[:, 1] - finger_ranges[:, 0])
+        self._finger_commands = np.zeros((substeps, len(fingers)))
         self._controller: Any = None
+        self._fast: OperationalSpace | None = None
+        self._is_first = True
+        self.as_robosuite = False
 
     def adopt_controller(self) -> None:
         """Take over the controller that robosuite makes anew at each reset."""
         self._controller = self._robot.controller
-        self._site = self._sim.model.site_name2id(self._controller.eef_name)
-        self._controller.update = self._update
+        is_fast = is_plain(self._controller) and not self.as_robosuite
+        self._fast = OperationalSpace(self._controller) if is_fast else None
+        self._is_first = True
 
-    def command(self, action: NDArray[np.float64], is_new: bool) -> None:
+    def command(self, action: NDArray[np.float64], substep: int) -> None:
         """Write the actuator commands of one substep.
 
         Args:
             action: (7,) pose delta and gripper.
-            is_new: whether it is the first substep under this action.
+            substep: number of the substep under this action, from 0.
         """
-        controller = self._controller
-        if is_new:
-            controller.set_goal(action[: controller.control_dim])
-        torques = controller.run_controller()
-        # What the gripper's `format_action` does: the fingers approach open or shut by 0.01 a substep.
-        gripper = self._robot.gripper
-        fingers = gripper.current_action + _TOWARDS_SHUT * gripper.speed * np.sign(action[controller.control_dim :])
-        gripper.current_action = fingers = _clip(fingers, -1.0, 1.0)
-        ctrl = self._data.ctrl
-        ctrl[self._fingers] = self._bias + self._weight * fingers
-        ctrl[self._motors] = _clip(torques, self._lowest, self._highest)
+        # In the first substep robosuite goes by what it has read at the reset, before the initial state was set.
+        law = self._controller if self._fast is None or self._is_first else self._fast
+        self._is_first = False
+        if substep == 0:
+            dim = self._controller.control_dim
+            law.set_goal(action[:dim])
+            self._plan_fingers(action[dim:])
+        torques = np.maximum(law.run_controller(), self._lowest, self._clipped)
+        ctrl = self._ctrl
+        ctrl[self._fingers] = self._finger_commands[substep]
+        ctrl[self._motors] = np.minimum(torques, self._highest, torques)
 
-    def _update(self, force: bool = False) -> None:
-        """Stands in for the controller's `update`: read the arm's kinematics and inertia."""
-        controller = self._controller
-        if not (controller.new_update or force):
-            return
-        self._sim.forward()
-        data, nv = self._data, self._model.nv
-        velocity = data.qvel
-        translation, rotation = np.zeros((3, nv)), np.zeros((3, nv))
-        mujoco.mj_jacSite(self._model, data, translation, rotation, self._site)
-        dofs = controller.qvel_index
-        controller.ee_pos = np.array(data.site_xpos[self._site])
-        controller.ee_ori_mat = np.array(data.site_xmat[self._site].reshape([3, 3]))
-        controller.ee_pos_vel = np.dot(translation, velocity)
-        controller.ee_ori_vel = np.dot(rotation, velocity)
-        controller.joint_pos = np.array(data.qpos[controller.qpos_index])
-        controller.joint_vel = np.array(velocity[dofs])
-        controller.J_pos = np.array(translation[:, dofs])
-        controller.J_ori = np.array(rotation[:, dofs])
-        controller.J_full = np.concatenate((controller.J_pos, controller.J_ori))
-        inertia = np.zeros((nv, nv))
-        if _TAKES_DATA:
-            mujoco.mj_fullM(self._model, data, inertia)
-        else:
-            mujoco.mj_fullM(self._model, inertia, data.qM)
-        controller.mass_matrix = inertia[dofs, :][:, dofs]
-        controller.new_update = False
+    def _plan_fingers(self, action: NDArray[np.float64]) -> None:
+        """What the gripper's `format_action` does in each substep: open or shut by 0.01, up to the end.
+
+        All substeps at once: the sums are taken one after the other, and one that is beyond the end would stay there.
+        """
+        gripper = self._robot.gripper
+        way = np.empty((self._substeps + 1, 2))
+        way[0] = gripper.current_action
+        way[1:] = _OPENING_TO_SHUT * gripper.speed * np.sign(action)
+        openings = np.minimum(np.maximum(np.add.accumulate(way)[1:], -1.0), 1.0)
+        gripper.current_action = openings[-1]
+        self._finger_commands = self._bias + self._weight * openings

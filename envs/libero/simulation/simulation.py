@@ -6,6 +6,7 @@ None of that changes a number, so none of it is done here; `mmact_eval.envs.libe
 
 from __future__ import annotations
 
+import functools
 import gc
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from mmact_eval.envs.libero.simulation.arm import Arm
 from mmact_eval.envs.libero.simulation.lazy_camera import Renderer, Snapshot
 from mmact_eval.envs.libero.simulation.model_state import ModelState
+from mmact_eval.envs.libero.simulation.substep import Substep
 from mmact_eval.envs.libero.upstream import load_simulator, quiet
 from mmact_eval.errors import EnvironmentFailure
 
@@ -24,6 +26,7 @@ CONTROL_HZ = 20
 
 # Beyond it MuJoCo calls a value bad (mjMAXVAL).
 _MUJOCO_LIMIT = 1e10
+_BAD_ACCELERATION = int(mujoco.mjtWarning.mjWARN_BADQACC)
 
 
 def problem_arguments() -> dict[str, Any]:
@@ -70,6 +73,9 @@ class Simulation:
         self._sim = self.problem.sim
         self._model = self._sim.model._model
         self._data = self._sim.data._data
+        self._qpos, self._qvel = self._data.qpos, self._data.qvel
+        # LIBERO asks at each step; no address changes in a compiled model.
+        self._sim.model.get_joint_qpos_addr = functools.cache(self._sim.model.get_joint_qpos_addr)
         self._visible = {
             name: dict(thing.object_properties["vis_site_names"])
             for name, thing in {**self.problem.objects_dict, **self.problem.fixtures_dict}.items()
@@ -78,11 +84,11 @@ class Simulation:
         self._snapshot = Snapshot(self._sim)
         self.renderer = Renderer(self._snapshot)
         self._sample_only_snapshots()
-        self._arm = Arm(self.problem)
+        self._substep_count = int(self.problem.control_timestep / self.problem.model_timestep)
+        self._substep = Substep(self._model, self._data)
+        self._arm = Arm(self.problem, self._substep_count)
         self._sim.reset = self._as_compiled
         self._sim.forward = self._forward
-        self._positions_are_known = False
-        self._substeps = int(self.problem.control_timestep / self.problem.model_timestep)
         if self._model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
             raise EnvironmentFailure("scenes with the RK4 integrator are not supported: it needs whole steps")
 
@@ -142,12 +148,7 @@ class Simulation:
         self.problem._update_observables(force=True)
 
     def step(self, action: NDArray[Any]) -> tuple[float, bool]:
-        """One control step of 50 ms: robosuite's `step` without computing the same thing three times.
-
-        In each of the 25 substeps upstream calls `mj_forward`, then the controller, which calls `mj_forward` again,
-        then `mj_step`, which does it once more. Positions and velocities do not change in between, so what follows
-        from them (kinematics, collisions, constraints) is computed once. The solver still runs three times: each run
-        starts from where the last one ended, so leaving one out would change the last bits.
+        """One control step of 50 ms: robosuite's `step` without computing the same thing three times (see `Substep`).
 
         Returns:
             Upstream's reward (1.0 at success) and whether the goal holds.
@@ -157,13 +158,12 @@ class Simulation:
         """
         problem = self.problem
         problem.timestep += 1
-        for substep in range(self._substeps):
-            mujoco.mj_forward(self._model, self._data)
-            self._positions_are_known = True
-            self._arm.command(action, is_new=substep == 0)
-            self._positions_are_known = False
-            mujoco.mj_step2(self._model, self._data)
-            problem._update_observables()
+        snapshot, timestep, cache = problem._observables["snapshot"], problem.model_timestep, problem._obs_cache
+        for number in range(self._substep_count):
+            self._substep.begin()
+            self._arm.command(action, number)
+            self._substep.end()
+            snapshot.update(timestep, cache)
         problem.cur_time += problem.control_timestep
         reward, _, _ = problem._post_action(action)
         self._check_stable()
@@ -171,16 +171,15 @@ class Simulation:
 
     def _forward(self) -> None:
         """Stands in for robosuite's `sim.forward`."""
-        if self._positions_are_known:
-            mujoco.mj_forwardSkip(self._model, self._data, int(mujoco.mjtStage.mjSTAGE_VEL), 0)
+        if self._substep.has_begun:
+            self._substep.again()
         else:
             mujoco.mj_forward(self._model, self._data)
 
     def _check_stable(self) -> None:
-        bad = self._data.warning[int(mujoco.mjtWarning.mjWARN_BADQACC)].number
-        # The comparison is false for NaN too.
-        sane = (np.abs(self._data.qpos) < _MUJOCO_LIMIT).all() and (np.abs(self._data.qvel) < _MUJOCO_LIMIT).all()
-        if bad or not sane:
+        bad = self._data.warning[_BAD_ACCELERATION].number
+        # The largest of numbers with a NaN among them is NaN, and no comparison with it holds.
+        if bad or not (np.abs(self._qpos).max() < _MUJOCO_LIMIT and np.abs(self._qvel).max() < _MUJOCO_LIMIT):
             raise EnvironmentFailure("the simulation became unstable (MuJoCo reports diverging values)")
 
     def state(self) -> dict[str, NDArray[np.float64]]:

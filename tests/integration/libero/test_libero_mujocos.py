@@ -52,6 +52,16 @@ def test_the_newest_physics_is_equal_to_upstream_and_its_scenes_are_found_to_dif
     assert "the goal object akita_black_bowl_1 moves at" in done.stdout
 
 
+@pytest.mark.parametrize("version", ["3.2.3", "3.3.7", "3.17.0"])
+def test_a_step_is_robosuites_and_mujocos_own_to_the_last_bit(version: str) -> None:
+    if not (OTHERS / version).is_dir():
+        pytest.skip(f"needs build/mujoco/{version}, which scripts/test.sh installs")
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", str(Path(__file__).with_name("test_libero_step.py"))]
+    environment = {**os.environ, "PYTHONPATH": str(OTHERS / version)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_newest_physics_is_refused_unless_asked_for() -> None:
     done = verify("3.17.0")
     assert done.returncode == 2

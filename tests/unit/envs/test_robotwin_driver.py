@@ -115,6 +115,25 @@ def test_success_is_checked_as_often_as_upstream_does(driver: Driver, counting: 
     assert counting.checks == 1, "once after the expert"
 
 
+@pytest.mark.parametrize(("flickering", "told"), [(False, [2]), (True, [0, 1])])
+def test_the_renderer_is_told_once_unless_lights_flicker(
+    driver: Driver, counting: CountingTask, monkeypatch: pytest.MonkeyPatch, flickering: bool, told: list[int]
+) -> None:
+    """With flickering lights, telling it draws random numbers, so it happens as often as upstream does it."""
+
+    def act(action: Any, kind: str) -> None:
+        counting._update_render()
+        CountingTask.take_action(counting, action, kind)
+
+    driver.set_up("click_bell", 100_000, 7)
+    after: list[int] = []
+    monkeypatch.setattr(CountingTask, "_update_render", lambda self: after.append(self.take_action_cnt))
+    monkeypatch.setattr(counting, "take_action", act)
+    monkeypatch.setattr(counting, "crazy_random_light", flickering, raising=False)
+    driver.execute(np.zeros((5, 14)), "qpos", 400)
+    assert after == told
+
+
 def test_the_expert_plays_the_same_scene_on_the_same_instance_before_the_policy(
     driver: Driver, counting: CountingTask
 ) -> None:

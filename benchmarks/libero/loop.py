@@ -1,6 +1,6 @@
 """How much faster is the harness's LIBERO environment than the usual evaluation loop?
 
-    python benchmarks/libero_loop.py --episodes 10 --steps 60
+    python benchmarks/libero/loop.py --episodes 10 --steps 60
 
 One worker, one task, chunks of 10, two cameras at 256×256, the same episodes and actions for both, environment
 construction counted. The usual loop is the one of openpi's, OpenVLA-OFT's and MM-ACT's LIBERO scripts: build the
@@ -9,6 +9,9 @@ own; importing the libraries (the same for both) is not counted. Software render
 
 Each side is held to one core, as on a machine that runs a worker on every core; --cores gives both more, which Mesa's
 renderer uses.
+
+The floor is what MuJoCo alone took in the harness's run: the calls of every substep, and drawing and fetching once each
+picture that the policy looked at. Construction, of the OpenGL context too, and resets are no part of it.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +82,11 @@ def main() -> None:
     upstream, harness = totals["upstream"], totals["harness"]
     wall = (upstream["construction"] + upstream["episodes"]) / (harness["construction"] + harness["episodes"])
     print(f"ratio     {wall:7.2f} (of processor time {upstream['processor'] / harness['processor']:.2f})")
+    floor = harness["physics"] + harness["pictures"]
+    print(
+        f"floor     {floor / args.episodes:7.2f} s an episode (MuJoCo's substeps {harness['physics']:.1f} s, pictures"
+        f" {harness['pictures']:.1f} s); the harness's episodes take {harness['episodes'] / floor:.2f} times that"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, float]:
@@ -102,6 +111,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         for index in range(args.episodes)
     }
 
+    spent = {"physics": 0.0, "pictures": 0.0}
     start, processor = time.perf_counter(), time.process_time()
     if args.side == "upstream":
         libero_task = catalog.find_task(catalog.LiberoArgs.of(suite).benchmark, task.name)
@@ -113,6 +123,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         env = plugin.make(suite, task, Needs(cameras=suite.protocol.cameras))
         ready = time.perf_counter()
         policy = GivenActions(env.interface, todo)
+        spent = watch_mujoco()
         for episode in todo:
             result = run_episode(env, policy, episode, suite.protocol)
             assert result.outcome != "error", result.error
@@ -120,7 +131,33 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         "construction": ready - start,
         "episodes": time.perf_counter() - ready,
         "processor": time.process_time() - processor,
+        **spent,
     }
+
+
+def watch_mujoco() -> dict[str, float]:
+    """From now on, add up the wall-clock seconds that MuJoCo spends in substeps and in pictures."""
+    from mmact_eval.envs.libero.simulation.lazy_camera import _context_class
+    from mmact_eval.envs.libero.simulation.substep import Substep
+
+    spent = {"physics": 0.0, "pictures": 0.0}
+
+    def timed(function: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            spent[kind] += time.perf_counter() - start
+            return result
+
+        return call
+
+    for owner, names, kind in (
+        (Substep, ("begin", "again", "end"), "physics"),
+        (_context_class(), ("render", "read_pixels"), "pictures"),
+    ):
+        for name in names:
+            setattr(owner, name, timed(getattr(owner, name), kind))
+    return spent
 
 
 if __name__ == "__main__":
