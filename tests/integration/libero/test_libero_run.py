@@ -44,7 +44,8 @@ def test_nothing_of_the_simulators_noise_reaches_the_terminal(
     first: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     _, done = first
-    assert done.stderr == ""
+    own = [line for line in done.stderr.splitlines() if "episodes, about" in line]  # how far it is, on a slow machine
+    assert done.stderr.splitlines() == own
     assert "robosuite" not in done.stdout
     assert "[info]" not in done.stdout
 
