@@ -12,7 +12,7 @@ from mmact_eval.envs.libero.pictures.meshes import Meshes
 from mmact_eval.envs.libero.pictures.regions import Array, Image, Mirror, Region
 from mmact_eval.envs.libero.pictures.triangles import DRIFT, touching
 
-_MOST = 0.4  # the share of a mesh's triangles from which on the mesh is drawn as a whole
+_MOST = 0.3  # the share of a mesh's triangles from which on the mesh is drawn as a whole
 _HEIGHT_DRIFT = 5e-5  # metres: half of what `touching` allows above a surface
 
 NOTHING = -1

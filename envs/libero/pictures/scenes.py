@@ -18,7 +18,7 @@ _OFF = [int(getattr(mujoco.mjtRndFlag, f"mjRND_{name}")) for name in ("WIREFRAME
 
 _OPAQUE = 0.995  # MuJoCo's own limit
 _GRAZING = 1e-3  # metres: an eye so close to a mirror's plane may be on either side of it, by MuJoCo's rounding
-_WIDEST = 2048  # pixels: what the margins of `triangles` are made for
+_WIDEST = 512  # pixels: what the margins of `triangles` are made for
 
 
 def is_plain(scene: Any, width: int, height: int) -> bool:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 else:
     compiled = numba.njit(cache=True, nogil=True)
 
-MARGIN = 1 / 100
-"""In pixels: half of it for rounding, half for `DRIFT`."""
-DRIFT = 1 / 200
+MARGIN = 1 / 200
+"""In pixels: 1/512 for the grid corners are moved to, 1/500 for `DRIFT`, the rest for rounding."""
+DRIFT = 1 / 500
 """By how much, in pixels, a mesh may move before its triangles must be chosen anew."""
 
 _LARGE = 4.0  # pixels: larger triangles are not tried against single samples
 _CUT = 1e-4  # metres on either side of a mirror's surface that count as cut by it
-_CLOSE = 0.02  # metres: triangles so close to the camera are drawn, whatever they touch
+_CLOSE = 0.1  # metres: triangles as close are drawn, whatever they touch; the closer, the more rounding moves them
 
 
 @compiled
@@ -53,7 +53,7 @@ def places_of(
 
 
 @compiled
-def _left_of(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
+def edge(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
     """Whether a point lies to the left of the edge from a to b, or within the margin."""
     dx, dy = bx - ax, by - ay
     return bool(dx * (y - ay) - dy * (x - ax) >= -MARGIN * (abs(dx) + abs(dy)))
@@ -63,7 +63,7 @@ def _left_of(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> 
 def _touches_sample(
     ax: float, ay: float, bx: float, by: float, cx: float, cy: float, sure: bool, samples: NDArray[np.float64]
 ) -> bool:
-    """Whether a triangle that runs counter-clockwise comes near a sample; if not `sure`, one that may do so."""
+    """Whether a triangle comes near a sample. It runs counter-clockwise, or if that is not `sure`, perhaps clockwise."""
     left, right = min(ax, bx, cx) - MARGIN, max(ax, bx, cx) + MARGIN
     low, high = min(ay, by, cy) - MARGIN, max(ay, by, cy) + MARGIN
     for column in range(int(np.floor(left)), int(np.floor(right)) + 1):
@@ -72,9 +72,11 @@ def _touches_sample(
                 x, y = column + samples[k, 0], row + samples[k, 1]
                 if x < left or x > right or y < low or y > high:
                     continue
-                if not sure:
+                if edge(ax, ay, bx, by, x, y) and edge(bx, by, cx, cy, x, y) and edge(cx, cy, ax, ay, x, y):
                     return True
-                if _left_of(ax, ay, bx, by, x, y) and _left_of(bx, by, cx, cy, x, y) and _left_of(cx, cy, ax, ay, x, y):
+                if sure:
+                    continue
+                if edge(bx, by, ax, ay, x, y) and edge(cx, cy, bx, by, x, y) and edge(ax, ay, cx, cy, x, y):
                     return True
     return False
 
