@@ -64,7 +64,7 @@ def measure(args: argparse.Namespace) -> None:
 def along_an_episode(
     name: str, task: int, args: argparse.Namespace, times: dict[str, list[tuple[float, float]]]
 ) -> None:
-    """Add (all triangles, few) of each picture to `times`; the first look of each camera, which compiles, is left out."""
+    """Add (all triangles, few) of each picture to `times`, but for the first of each camera, which compiles."""
     from mmact_eval.config.suite_file import load_suite
     from mmact_eval.envs.libero import plugin
     from mmact_eval.protocols import Needs

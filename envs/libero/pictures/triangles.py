@@ -63,7 +63,7 @@ def edge(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool
 def _touches_sample(
     ax: float, ay: float, bx: float, by: float, cx: float, cy: float, sure: bool, samples: NDArray[np.float64]
 ) -> bool:
-    """Whether a triangle comes near a sample. It runs counter-clockwise, or if that is not `sure`, perhaps clockwise."""
+    """Whether a triangle, which runs counter-clockwise or, if that is not `sure`, clockwise, comes near a sample."""
     left, right = min(ax, bx, cx) - MARGIN, max(ax, bx, cx) + MARGIN
     low, high = min(ay, by, cy) - MARGIN, max(ay, by, cy) + MARGIN
     for column in range(int(np.floor(left)), int(np.floor(right)) + 1):

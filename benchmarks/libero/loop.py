@@ -1,6 +1,6 @@
 """How much faster is the harness's LIBERO environment than the usual evaluation loop?
 
-    python benchmarks/libero_loop.py --episodes 10 --steps 60
+    python benchmarks/libero/loop.py --episodes 10 --steps 60
 
 One worker, one task, chunks of 10, two cameras at 256×256, the same episodes and actions for both, environment
 construction counted. The usual loop is the one of openpi's, OpenVLA-OFT's and MM-ACT's LIBERO scripts: build the
