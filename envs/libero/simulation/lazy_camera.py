@@ -73,6 +73,7 @@ class Renderer:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._context: Any = None
+        self._drawing: Any = None
         self._drawn: dict[tuple[str, int], NDArray[np.uint8]] = {}
         self._drawn_from = -1
 
@@ -88,11 +89,10 @@ class Renderer:
         return self._drawn[camera, size]
 
     def _draw(self, camera: str, size: int) -> NDArray[np.uint8]:
-        context = self._current()
+        drawing = self._current()
         camera_id = self._snapshot.model.camera_name2id(camera)
         with self._snapshot.colours():
-            context.render(width=size, height=size, camera_id=camera_id)
-        pixels: NDArray[np.uint8] = context.read_pixels(size, size)
+            pixels: NDArray[np.uint8] = drawing.picture(camera_id, size, size)
         pixels.flags.writeable = False
         return pixels
 
@@ -100,17 +100,21 @@ class Renderer:
         """Free the OpenGL context."""
         if self._context is not None:
             self._context.free()
-            self._context = None
+            self._context = self._drawing = None
 
     def _current(self) -> Any:
         if self._context is None:
+            # PyOpenGL and numba, which not everybody who makes a scene needs.
+            from mmact_eval.envs.libero.pictures.drawing import Drawing
+
             self._context = _context_class()(self._snapshot, device_id=-1)
             # Visual meshes only, as robosuite sets it for cameras.
             self._context.vopt.geomgroup[0] = 0
             self._context.vopt.geomgroup[1] = 1
+            self._drawing = Drawing(self._context)
         # robosuite never does this, so with two environments in a process it draws into the wrong one.
         self._context.gl_ctx.make_current()
-        return self._context
+        return self._drawing
 
 
 @functools.cache
