@@ -96,7 +96,7 @@ def table(*states: Predicate, bottle: str = "right", bowl: str = "table") -> Sce
         places={
             "plate_region": (0.04, -0.03, 0.06, -0.01),
             "akita_black_bowl_region": (-0.10, -0.01, -0.08, 0.01),
-            "wine_bottle_left_region": (-0.21, 0.11, -0.19, 0.13),
+            "wine_bottle_left_region": (-0.15, 0.10, -0.13, 0.12),
             "wine_bottle_right_region": (-0.21, -0.06, -0.19, -0.04),
             "cream_cheese_region": (-0.06, 0.12, -0.04, 0.14),
             "cabinet_region": (0.02, -0.25, 0.04, -0.23),
