@@ -13,10 +13,13 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.envs.libero.compiled.textures import Textures
 from mmact_eval.envs.libero.simulation.data_copy import DataCopy
+from mmact_eval.envs.libero.simulation.uploads import render_context
 
 
 class Snapshot:
@@ -68,10 +71,11 @@ class _Data:
 
 
 class Renderer:
-    """Draws a snapshot. The OpenGL context (3 s, texture upload mostly) is made when the first picture is wanted."""
+    """Draws a snapshot. The OpenGL context (a second, uploads mostly) is made when the first picture is wanted."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, textures: Textures) -> None:
         self._snapshot = snapshot
+        self._textures = textures
         self._context: Any = None
         self._drawn: dict[tuple[str, int], NDArray[np.uint8]] = {}
         self._drawn_from = -1
@@ -104,7 +108,7 @@ class Renderer:
 
     def _current(self) -> Any:
         if self._context is None:
-            self._context = _context_class()(self._snapshot, device_id=-1)
+            self._context = _context_class()(self._snapshot, self._textures)
             # Visual meshes only, as robosuite sets it for cameras.
             self._context.vopt.geomgroup[0] = 0
             self._context.vopt.geomgroup[1] = 1
@@ -122,6 +126,15 @@ def _context_class() -> Any:
         """robosuite frees whatever OpenGL context is current: another environment's, perhaps, when it is collected."""
 
         _freed = False
+
+        def __init__(self, snapshot: Snapshot, textures: Textures) -> None:
+            self._textures = textures
+            super().__init__(snapshot, device_id=-1)
+
+        def _set_mujoco_context_and_buffers(self) -> None:
+            font = mujoco.mjtFontScale.mjFONTSCALE_150
+            self.con = render_context(self.model._model, self._textures, font)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.con)
 
         def free(self) -> None:
             if not self._freed:
