@@ -22,18 +22,17 @@ def render_context(model: Any, textures: Textures, font: Any) -> Any:
         textures: its textures.
         font: a `mujoco.mjtFontScale`.
     """
-    firsts = textures.firsts()
-    sizes, uses = [np.array(array) for array in (model.tex_width, model.tex_height)], np.array(model.mat_texid)
+    width, height = np.array(model.tex_width), np.array(model.tex_height)
     try:
         # The constructor uploads all, so it gets to see single pixels.
         model.tex_width[:] = model.tex_height[:] = 1
-        # The context keeps its own list of which material has which texture.
-        model.mat_texid[:] = np.where(uses >= 0, np.array([*firsts, -1])[uses], uses)
         context = mujoco.MjrContext(model, font)
     finally:
-        model.tex_width[:], model.tex_height[:] = sizes
-        model.mat_texid[:] = uses
-    for number in sorted(set(firsts)):
+        model.tex_width[:], model.tex_height[:] = width, height
+    for number, first in enumerate(textures.firsts()):
+        if first != number:
+            context.texture[number] = context.texture[first]  # OpenGL's name of it
+            continue
         with textures.in_memory(number):
             mujoco.mjr_uploadTexture(model, context, number)
     return context
