@@ -1,7 +1,8 @@
-"""Makes MuJoCo's OpenGL context of a model with each picture uploaded once.
+"""Makes MuJoCo's OpenGL context of a model with what is seen of it, each picture uploaded once.
 
-A LIBERO scene has the same picture as a texture several times (two bowls, a table and its legs), and MuJoCo would
-upload each: 85 MiB for a bowl's, with its smaller copies. What is drawn is the same.
+A LIBERO scene has the same picture as a texture several times (two bowls, a table and its legs), and pictures of things
+that its arena file names and the scene has not (a table in the living room: 128 MiB on six sides of a cube). MuJoCo
+uploads them all. What is drawn is the same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mmact_eval.envs.libero.compiled.textures import Textures
 
 
 def render_context(model: Any, textures: Textures, font: Any) -> Any:
-    """A `mujoco.MjrContext` in the current OpenGL context, as its constructor would make it.
+    """A `mujoco.MjrContext` in the current OpenGL context that draws as one made by its constructor.
 
     Args:
         model: `mujoco.MjModel`; it is as before afterwards.
@@ -29,10 +30,18 @@ def render_context(model: Any, textures: Textures, font: Any) -> Any:
         context = mujoco.MjrContext(model, font)
     finally:
         model.tex_width[:], model.tex_height[:] = width, height
-    for number, first in enumerate(textures.firsts()):
-        if first != number:
-            context.texture[number] = context.texture[first]  # OpenGL's name of it
-            continue
+    firsts, seen = textures.firsts(), _seen(model)
+    for number in sorted({firsts[number] for number in seen}):
         with textures.in_memory(number):
             mujoco.mjr_uploadTexture(model, context, number)
+    for number in seen:
+        context.texture[number] = context.texture[firsts[number]]  # OpenGL's name of it
     return context
+
+
+def _seen(model: Any) -> list[int]:
+    """The textures of the sky and of the materials that something has, drawn or hidden."""
+    materials = {int(number) for name in dir(model) if name.endswith("_matid") for number in getattr(model, name)}
+    worn = np.unique(model.mat_texid[sorted(materials - {-1})])
+    skies = np.flatnonzero(model.tex_type == int(mujoco.mjtTexture.mjTEXTURE_SKYBOX))
+    return sorted({int(number) for number in (*worn, *skies) if number >= 0})
