@@ -20,14 +20,16 @@ from mmact_eval.envs.libero.compiled.store import Layout
 from mmact_eval.envs.libero.compiled.textures import Textures
 from mmact_eval.errors import UsageError
 from mmact_eval.machine import user_folders
+from mmact_eval.machine.workers import fitting
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "MMACT_EVAL_LIBERO_MODELS_GIB"
 _GIB = 2**30
 _USUAL = 8.0
-# So many compile at a time: each takes more than a gigabyte.
-_SLOTS = 8
+# GiB that compiling takes for some seconds, and how many do it at a time at most.
+_COMPILING = 1.5
+_AT_ONCE = 8
 _PATIENCE = 120.0
 
 
@@ -90,7 +92,7 @@ def _kept(xml: str) -> Compiled | None:
         found = _read(where, name)
         if found is None:
             user_folders.for_writing(where.folder)
-            with alone(where.folder / "locks" / str(int(name, 16) % _SLOTS), _PATIENCE):
+            with alone(where.folder / "locks" / _slot(name), _PATIENCE):
                 found = _read(where, name)  # somebody else may have compiled it meanwhile
                 if found is None:
                     compiler.compile_into(where, name, xml)
@@ -101,6 +103,11 @@ def _kept(xml: str) -> Compiled | None:
         _say(str(error))
         return None
     return found
+
+
+def _slot(name: str) -> str:
+    """Which lock to hold while this model is compiled: one for the same model, and as few as the memory bears."""
+    return str(int(name, 16) % min(_AT_ONCE, fitting(_COMPILING)[0]))
 
 
 def _read(where: Layout, name: str) -> Compiled | None:

@@ -78,6 +78,7 @@ def test_memory_comes_back_when_tasks_change() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_growth_over_two_hundred_episodes() -> None:
     sizes, _ = worker(200, 1, "libero-spatial")
     assert sizes[-1] - sizes[9] < 16
