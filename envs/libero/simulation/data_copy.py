@@ -2,7 +2,7 @@
 
 `mj_copyData` would do it, but the Python bindings have it from 3.4 on only, and the published numbers were made below.
 `copy.copy` makes a new `MjData` each time (1 ms to 5 ms). Here the arrays are copied one by one through views made once
-(0.03 ms; `benchmarks/libero_snapshot.py` runs all three).
+(0.03 ms; `benchmarks/libero/snapshot.py` runs all three).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What does keeping the simulation for later pictures cost, in the ways there are to copy it?
 
-    python benchmarks/libero_snapshot.py                 # libero-spatial, first task
-    python benchmarks/libero_snapshot.py --suite libero-long --task 2 --steps 400
+    python benchmarks/libero/snapshot.py                 # libero-spatial, first task
+    python benchmarks/libero/snapshot.py --suite libero-long --task 2 --steps 400
 
 LIBERO's environment copies the simulation once a control step (`envs/libero/simulation/data_copy.py`). Alternatives:
 MuJoCo's own `mj_copyData`, which its Python bindings lack below 3.4, and `copy.copy`, which makes a new `MjData` each
