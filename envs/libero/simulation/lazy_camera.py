@@ -30,11 +30,13 @@ class Snapshot:
 
     Attributes:
         number: how many have been taken.
+        textures: the model's.
     """
 
-    def __init__(self, sim: Any) -> None:
+    def __init__(self, sim: Any, textures: Textures) -> None:
         """`sim`: a robosuite `MjSim`; its model is shared, its data is copied."""
         self.model = sim.model
+        self.textures = textures
         self._copy = DataCopy(sim.model._model, sim.data._data)
         self.data: Any = _Data(self._copy.data)
         self._site_rgba = sim.model.site_rgba.copy()
@@ -71,11 +73,10 @@ class _Data:
 
 
 class Renderer:
-    """Draws a snapshot. The OpenGL context (a second, uploads mostly) is made when the first picture is wanted."""
+    """Draws a snapshot. The OpenGL context (3 s, texture upload mostly) is made when the first picture is wanted."""
 
-    def __init__(self, snapshot: Snapshot, textures: Textures) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._textures = textures
         self._context: Any = None
         self._drawn: dict[tuple[str, int], NDArray[np.uint8]] = {}
         self._drawn_from = -1
@@ -108,7 +109,7 @@ class Renderer:
 
     def _current(self) -> Any:
         if self._context is None:
-            self._context = _context_class()(self._snapshot, self._textures)
+            self._context = _context_class()(self._snapshot, device_id=-1)
             # Visual meshes only, as robosuite sets it for cameras.
             self._context.vopt.geomgroup[0] = 0
             self._context.vopt.geomgroup[1] = 1
@@ -127,13 +128,9 @@ def _context_class() -> Any:
 
         _freed = False
 
-        def __init__(self, snapshot: Snapshot, textures: Textures) -> None:
-            self._textures = textures
-            super().__init__(snapshot, device_id=-1)
-
         def _set_mujoco_context_and_buffers(self) -> None:
             font = mujoco.mjtFontScale.mjFONTSCALE_150
-            self.con = render_context(self.model._model, self._textures, font)
+            self.con = render_context(self.model._model, self.sim.textures, font)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.con)
 
         def free(self) -> None:

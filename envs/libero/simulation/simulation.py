@@ -76,8 +76,8 @@ class Simulation:
             for name, thing in {**self.problem.objects_dict, **self.problem.fixtures_dict}.items()
             if hasattr(thing, "object_properties")
         }
-        self._snapshot = Snapshot(self._sim)
-        self.renderer = Renderer(self._snapshot, self._textures)
+        self._snapshot = Snapshot(self._sim, self._textures)
+        self.renderer = Renderer(self._snapshot)
         self._sample_only_snapshots()
         self._arm = Arm(self.problem)
         self._sim.reset = self._as_compiled
