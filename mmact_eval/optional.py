@@ -293,6 +293,15 @@ class SaysHowToInstall(Protocol, metaclass=_AskedFor):
 
 
 @runtime_checkable
+class KeepsCache(Protocol, metaclass=_AskedFor):
+    """A plug-in that keeps on disk what it can make again."""
+
+    def clear_cache(self) -> str:
+        """Remove it, for `mmact-eval doctor --clear-cache`. Returns what was removed, in words; "" for nothing."""
+        ...
+
+
+@runtime_checkable
 class Examines(Protocol, metaclass=_AskedFor):
     """A plug-in that can say what works on this machine."""
 
@@ -376,6 +385,7 @@ OF_ENV_PLUGINS: tuple[Any, ...] = (
     SetsUpFrom,
     SaysHowToInstall,
     Examines,
+    KeepsCache,
     NamesPermissions,
     NamesReference,
     Verifies,

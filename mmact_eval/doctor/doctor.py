@@ -150,5 +150,5 @@ def _machine() -> Iterator[Check]:
     yield Check("Machine", "cores", "ok", str(usable_cores()))
     memory = usable_memory() / _GIB
     enough = memory >= 4
-    todo = "" if enough else "a LIBERO worker takes some 1.5 GiB; use --workers 1"
+    todo = "" if enough else "a LIBERO worker takes up to 1 GiB; use --workers 1"
     yield Check("Machine", "memory", "ok" if enough else "note", f"{memory:.1f} GiB", todo)

@@ -13,6 +13,7 @@ from typing import Any
 
 from mmact_eval.envs.libero import physics, upstream
 from mmact_eval.envs.libero.checks.settled import TOLERANCE
+from mmact_eval.envs.libero.compiled import models, upkeep
 from mmact_eval.errors import UsageError
 from mmact_eval.protocols import Check
 
@@ -45,6 +46,7 @@ def examine(requires: Sequence[str], deep: bool) -> Iterator[Check]:
         yield Check(_GROUP, "configuration", "ok", detail)
     yield from _physics()
     yield _scene()
+    yield _models()
     if deep:
         yield _settled()
 
@@ -79,6 +81,20 @@ def _scene() -> Check:
         return Check(_GROUP, "a scene", "fail", found, _BY_HAND.format(""))
     detail = f"built and drawn with {found['gl']}, {found['renderer']} ({found['seconds']:.0f} s)"
     return Check(_GROUP, "a scene", "ok", detail)
+
+
+def _models() -> Check:
+    """What is kept of compiled models, the one of the scene that was just built included."""
+    name = "compiled models"
+    try:
+        limit, layout = models.limit(), models.layout()
+    except UsageError as error:
+        return Check(_GROUP, name, "fail", error.problem, error.remedy)
+    if not limit:
+        return Check(_GROUP, name, "note", f"not kept: {models.VARIABLE} is 0", "unset it, and tasks open sooner")
+    found = upkeep.contents(layout)
+    room = f"{found.size / 2**30:.1f} of at most {limit / 2**30:g} GiB in {layout.folder}"
+    return Check(_GROUP, name, "ok", f"{found.models}, {room} (mmact-eval doctor --clear-cache removes them)")
 
 
 def _settled() -> Check:

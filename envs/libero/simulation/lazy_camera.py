@@ -13,10 +13,13 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.envs.libero.compiled.textures import Textures
 from mmact_eval.envs.libero.simulation.data_copy import DataCopy
+from mmact_eval.envs.libero.simulation.uploads import render_context
 
 
 class Snapshot:
@@ -27,11 +30,13 @@ class Snapshot:
 
     Attributes:
         number: how many have been taken.
+        textures: the model's.
     """
 
-    def __init__(self, sim: Any) -> None:
+    def __init__(self, sim: Any, textures: Textures) -> None:
         """`sim`: a robosuite `MjSim`; its model is shared, its data is copied."""
         self.model = sim.model
+        self.textures = textures
         self._copy = DataCopy(sim.model._model, sim.data._data)
         self.data: Any = _Data(self._copy.data)
         self._site_rgba = sim.model.site_rgba.copy()
@@ -126,6 +131,11 @@ def _context_class() -> Any:
         """robosuite frees whatever OpenGL context is current: another environment's, perhaps, when it is collected."""
 
         _freed = False
+
+        def _set_mujoco_context_and_buffers(self) -> None:
+            font = mujoco.mjtFontScale.mjFONTSCALE_150
+            self.con = render_context(self.model._model, self.sim.textures, font)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.con)
 
         def free(self) -> None:
             if not self._freed:

@@ -15,6 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mmact_eval.envs.libero.compiled.models import compiled
 from mmact_eval.envs.libero.simulation.arm import Arm
 from mmact_eval.envs.libero.simulation.lazy_camera import Renderer, Snapshot
 from mmact_eval.envs.libero.simulation.model_state import ModelState
@@ -60,7 +61,7 @@ class Simulation:
 
             problem_class = TASK_MAPPING[bddl_utils.get_problem_info(str(bddl_file))["problem_name"]]
             self.problem: Any = problem_class.__new__(problem_class)
-            self._keep_pristine_model(problem_class)
+            self._compile_once()
             self.problem.__init__(
                 str(bddl_file),
                 **problem_arguments(),
@@ -81,7 +82,7 @@ class Simulation:
             for name, thing in {**self.problem.objects_dict, **self.problem.fixtures_dict}.items()
             if hasattr(thing, "object_properties")
         }
-        self._snapshot = Snapshot(self._sim)
+        self._snapshot = Snapshot(self._sim, self._textures)
         self.renderer = Renderer(self._snapshot)
         self._sample_only_snapshots()
         self._substep_count = int(self.problem.control_timestep / self.problem.model_timestep)
@@ -92,12 +93,18 @@ class Simulation:
         if self._model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
             raise EnvironmentFailure("scenes with the RK4 integrator are not supported: it needs whole steps")
 
-    def _keep_pristine_model(self, problem_class: Any) -> None:
-        """Copy the model right after compilation: the constructor goes on to place the fixtures in it."""
+    def _compile_once(self) -> None:
+        """Have the model from the cache, and copy it right then: the constructor goes on to place fixtures in it."""
 
         def initialize(xml_string: str | None = None) -> None:
-            problem_class._initialize_sim(self.problem, xml_string)
-            self._pristine = ModelState(self.problem.sim.model._model)
+            """robosuite's own, but for where the model comes from."""
+            from robosuite.utils.binding_utils import MjSim
+
+            model, self._textures = compiled(xml_string or self.problem.model.get_xml())
+            self.problem.sim = MjSim(model)
+            self.problem.sim.forward()
+            self.problem.initialize_time(self.problem.control_freq)
+            self._pristine = ModelState(model)
 
         self.problem._initialize_sim = initialize
 

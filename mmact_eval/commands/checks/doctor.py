@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmact_eval.errors import UsageError
+
 if TYPE_CHECKING:
     from mmact_eval.protocols import Check
 
@@ -21,12 +23,14 @@ _MARKS = {"ok": ("✓", "ok", "green"), "note": ("–", "note", "yellow"), "fail
 Examples:
   mmact-eval doctor
   mmact-eval doctor --deep
-  mmact-eval doctor --json""",
+  mmact-eval doctor --json
+  mmact-eval doctor --clear-cache""",
 )
 @click.option("--deep", is_flag=True, help="Try more of each simulator, which takes minutes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@click.option("--clear-cache", is_flag=True, help="Only remove what environments keep and make again when needed.")
 @click.pass_context
-def command(ctx: click.Context, deep: bool, as_json: bool) -> None:
+def command(ctx: click.Context, deep: bool, as_json: bool, clear_cache: bool) -> None:
     """Check what works on this machine and say what to do.
 
     Simulators are started and draw a picture, and what a run writes is written: as the user who asks.
@@ -34,6 +38,9 @@ def command(ctx: click.Context, deep: bool, as_json: bool) -> None:
     """
     from mmact_eval.doctor import doctor
 
+    if clear_cache:
+        _clear()
+        return
     duration = "minutes" if deep else "20 s"
     click.echo(f"Trying what a run needs: some {duration} where a simulator is installed …", err=True)
     checks = doctor.examine(deep=deep)
@@ -48,6 +55,17 @@ def command(ctx: click.Context, deep: bool, as_json: bool) -> None:
         else:
             click.echo(click.style("Something a run needs is missing; see above.", fg="red"))
     ctx.exit(0 if well else 1)
+
+
+def _clear() -> None:
+    from mmact_eval.doctor.clearing import clear_caches
+
+    try:
+        lines = list(clear_caches())
+    except OSError as error:
+        raise UsageError(f"the cache cannot be cleared: {error}") from error
+    for line in lines or ["There was nothing to remove."]:
+        click.echo(line)
 
 
 def _show(checks: list[Check]) -> None:
