@@ -25,6 +25,7 @@ from mmact_eval.engine.limits.waiting import says_something
 from mmact_eval.envs.robotwin.simulator import wire
 from mmact_eval.envs.robotwin.simulator.runtime import Settings
 from mmact_eval.errors import EnvironmentFailure
+from mmact_eval.machine.processes import high_water_mib
 
 log = logging.getLogger(__name__)
 
@@ -118,12 +119,7 @@ class Simulator:
 
     def peak_memory_mib(self) -> float:
         """The most memory the process has had, in MiB; 0 if that cannot be told."""
-        try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        except OSError:
-            return 0.0
-        lines = [line.split() for line in status.splitlines() if line.startswith("VmHWM")]
-        return float(lines[0][1]) / 1024 if lines else 0.0
+        return high_water_mib(self._process.pid) or 0.0
 
     def tail(self, lines: int = _QUOTED_LINES) -> str:
         """The last lines it printed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +10,7 @@ from typing import Protocol
 from mmact_eval import registry
 from mmact_eval.engine.env_cache import EnvCache
 from mmact_eval.engine.jobs import Job, Place, WorkerPlan
+from mmact_eval.machine.processes import peak_memory_mib
 from mmact_eval.observers.artifacts import Artifacts, FolderArtifacts
 from mmact_eval.rollout import run_episode
 from mmact_eval.specs import PolicySpec
@@ -95,7 +95,7 @@ class JobRunner:
 
     def peak_memory_mib(self) -> float:
         """The most memory that this process and those of its simulators have had."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + self._cache.peak_memory_mib()
+        return peak_memory_mib() + self._cache.peak_memory_mib()
 
     def close(self) -> None:
         """Close the environments."""

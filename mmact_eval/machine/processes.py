@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,6 +39,29 @@ def started() -> list[Process]:
     """The processes that this one has started and that live, by number."""
     found = (_with_descendants(pid) for pid in sorted(_children(os.getpid())))
     return [process for process in found if process is not None]
+
+
+def high_water_mib(pid: int | None = None) -> float | None:
+    """The most memory that a process has had since its program began, MiB; None if the system does not tell.
+
+    Args:
+        pid: its number; by default this process.
+    """
+    file = f"/proc/{pid or 'self'}/status"
+    with contextlib.suppress(OSError, ValueError, IndexError), open(file, encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    return None
+
+
+def peak_memory_mib() -> float:
+    """The most memory that this process has had, MiB.
+
+    `getrusage` is asked last: what it says begins, on Linux, with what the process that started this one had then.
+    """
+    high = high_water_mib()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 if high is None else high
 
 
 def memory_left_gib() -> float | None:

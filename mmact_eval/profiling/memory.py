@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 from typing import Any
 
+from mmact_eval.machine.processes import high_water_mib, peak_memory_mib
 from mmact_eval.profiling.row import Memory
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_CLEAR = Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
 """What Linux takes for: from now on, the peak is what it is now."""
 
@@ -27,7 +27,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(device)
         try:
             _CLEAR.write_text(_FORGET_PEAK)
-            self._since_start = _high_water() is None
+            self._since_start = high_water_mib() is None
         except OSError:
             self._since_start = True
 
@@ -36,17 +36,4 @@ class PeakMemory:
         gpu = None
         if self._gpus:
             gpu = sum(self._torch.cuda.max_memory_allocated(device) for device in self._gpus) / 2**20
-        high = None if self._since_start else _high_water()
-        if high is None:
-            high = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return Memory(round(high, 1), self._since_start, None if gpu is None else round(gpu, 1))
-
-
-def _high_water() -> float | None:
-    """MiB, from the kernel; None where it does not tell."""
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")]
-    return found[0] if found else None
+        return Memory(round(peak_memory_mib(), 1), self._since_start, None if gpu is None else round(gpu, 1))

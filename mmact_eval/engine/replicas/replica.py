@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import sys
 import time
@@ -16,6 +15,7 @@ from mmact_eval.engine.batcher import Answer, PolicyBatcher, PolicyHung
 from mmact_eval.engine.replicas.link import ReplicaPlan
 from mmact_eval.engine.replicas.messages import Answered, Ask, Begin, End, Problem, Told, Unfit, Used, Withdraw
 from mmact_eval.errors import MmactEvalError, RunAborted, UsageError
+from mmact_eval.machine.processes import peak_memory_mib
 from mmact_eval.optional import Closes
 from mmact_eval.types import Episode
 
@@ -150,7 +150,7 @@ class Replica:
         files = self._made.read_since(), self._made.wrote()
         new = files != self._files
         self._files = files
-        used = Used(round(self._busy_seconds, 3), _peak_memory_mib(), _peak_gpu_memory_mib())
+        used = Used(round(self._busy_seconds, 3), round(peak_memory_mib(), 1), _peak_gpu_memory_mib())
         return Answered(arm, tuple(answers), asked, problem, used, *(files if new else (None, None)))
 
     @contextmanager
@@ -169,10 +169,6 @@ def unfit(error: BaseException, plan: ReplicaPlan | None = None) -> Unfit:
     if isinstance(error, MmactEvalError):
         return Unfit(f"cannot work: {error}", Problem.of(error) if isinstance(error, OtherPolicy) else None)
     return Unfit(f"cannot work: {type(error).__name__}: {error}")
-
-
-def _peak_memory_mib() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def _peak_gpu_memory_mib() -> float:

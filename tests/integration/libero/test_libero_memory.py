@@ -23,6 +23,7 @@ from mmact_eval.engine.env_cache import EnvCache
 from mmact_eval.engine.jobs import World
 from mmact_eval.envs.libero import plugin
 from mmact_eval.envs.libero.checks.verify import smooth_actions
+from mmact_eval.machine.processes import peak_memory_mib
 from mmact_eval.protocols import Needs
 from mmact_eval.types import Episode
 
@@ -44,7 +45,7 @@ for _ in range(rounds):
             pages = int(open("/proc/self/statm").read().split()[1])
             sizes.append(pages * resource.getpagesize() / 2**20)
 cache.close()
-print(json.dumps([sizes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([sizes, peak_memory_mib()]))
 """
 
 

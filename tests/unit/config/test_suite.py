@@ -46,8 +46,8 @@ def test_pro_suites_differ_from_their_originals_in_the_scenes_only() -> None:
 
 def test_list_puts_originals_before_their_variants() -> None:
     libero = [suite.name for suite in list_suites() if suite.env == "libero"]
-    assert set(libero[:5]) == set(LIMITS)
-    assert len(libero) == 21
+    assert set(libero[:6]) == {*LIMITS, "libero-conditional"}
+    assert len(libero) == 23
 
 
 def test_every_name_and_alias_leads_to_one_suite_and_files_are_named_after_theirs() -> None:
